@@ -1,0 +1,161 @@
+"""The composition root: the only place that names the concrete parts, starts them and stops them.
+
+    folders -> decode pool -> inbox -> embed thread -> store <- training (main thread)
+                                                       store <- clusterer (own process)
+
+The main thread trains, and looks at the stop flag between updates.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import torch
+from sqlalchemy import Engine
+
+from agent import checkpoint
+from agent.catalogue import StoreCatalogue
+from agent.cluster_worker import run_cluster_process
+from agent.config import Config
+from agent.decode import DecodePool
+from agent.device import resolve_device
+from agent.embed_worker import EmbedWorker
+from agent.embedder import Embedder
+from agent.encoder import Encoder, build_encoder
+from agent.errors import ConfigError
+from agent.inbox import Inbox
+from agent.learning import Learning
+from agent.sources.folder import FolderSource
+from agent.supervisor import Supervisor
+from agent.train_worker import version_name
+from storage.queries import Queries
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+BEAT_S = 2.0
+POLL_S = 0.1
+STOP_S = 5.0
+BORN = 1
+
+
+class Agent:
+    """All the parts of one running agent, wired together."""
+
+    def __init__(self, config: Config, data: Path, url: str, engine: Engine, stop: threading.Event) -> None:
+        self._config = config
+        self._stop = stop
+        self._store = Store(engine)
+        self._queries = Queries(engine)
+        self._checkpoints = data / "checkpoints"
+        self._claim_network()
+        self._pool = DecodePool(config.decode)
+        self._inbox = Inbox(config.inbox.capacity)
+        self._sources = self._folders(data)
+        spawn = multiprocessing.get_context("spawn")
+        self._cluster_stop, self._cluster_drain = spawn.Event(), spawn.Event()
+        job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
+        self._clusterer = Supervisor("clusterer", run_cluster_process, (*job, self._cluster_stop, self._cluster_drain))
+        self._beat_at = 0.0
+
+    def _folders(self, data: Path) -> list[FolderSource]:
+        catalogue = StoreCatalogue(self._store, self._queries)
+        roots = [folder.resolve() for folder in self._config.folder.watch]
+        exclude = (data.resolve(),)
+        return [
+            FolderSource(root, str(root), self._config.folder, catalogue, self._pool, self._inbox, exclude=exclude)
+            for root in roots
+        ]
+
+    def _claim_network(self) -> None:
+        """A data directory belongs to the network whose embeddings it holds."""
+        born = self._config.encoder.model_dump(mode="json", include={"backbone", "weights", "image_px"})
+        self._store.ensure_born(born)
+        begun = self._queries.version(BORN).config
+        if begun != born:
+            raise ConfigError(f"these data were begun with {begun}, not {born}; use another --data, or `reembed`")
+        unfinished = self._queries.building_version()
+        if unfinished is not None:
+            self._store.abandon_version(unfinished)
+
+    # ---------------------------------------------------------------- life
+
+    def run(self, once: bool) -> None:
+        """Start the parts, work, and stop them in the order in which pictures flow."""
+        threads: list[threading.Thread] = []
+        learning: Learning | None = None
+        try:
+            self._clusterer.start()
+            sources = [self._thread(source.drain if once else source.run) for source in self._sources]
+            threads += sources
+            device = resolve_device(self._config.device)
+            if self._config.threads.torch:
+                torch.set_num_threads(self._config.threads.torch)
+            encoder = build_encoder(self._config.encoder, self._config.seed).to(device)
+            embedding = self._embed_worker(encoder, device)
+            threads.append(self._thread(embedding.run))
+            learning = Learning(self._config, encoder, device, self._store, self._queries, embedding, self._checkpoints)
+            log.info("watching", folders=[str(folder) for folder in self._config.folder.watch], device=str(device))
+            self._work(embedding, learning, sources if once else None)
+        finally:
+            self._shut_down(threads, learning)
+
+    def _thread(self, run: Callable[[threading.Event], None]) -> threading.Thread:
+        thread = threading.Thread(target=run, args=(self._stop,), name=run.__qualname__, daemon=True)
+        thread.start()
+        return thread
+
+    def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
+        tails = {}
+        version = self._queries.ready_version()
+        if version != BORN:
+            tails[version] = encoder.new_tail()
+            tails[version].load_state_dict(checkpoint.load(self._checkpoints / version_name(version)).tensors)
+        embedder = Embedder(encoder, tails, device)
+        return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=self._config.inbox.batch)
+
+    def _work(self, embedding: EmbedWorker, learning: Learning, draining: list[threading.Thread] | None) -> None:
+        """Train until stopped; with `draining` source threads, until there is nothing left to do."""
+        while not self._stop.is_set():
+            self._beat(embedding, learning)
+            drained = draining is not None and not any(thread.is_alive() for thread in draining)
+            if learning.step(draining=drained):
+                continue
+            if drained and learning.done and not embedding.building:
+                self._cluster_drain.set()
+                if not self._clusterer.alive:
+                    return
+            self._stop.wait(POLL_S)
+
+    def _beat(self, embedding: EmbedWorker, learning: Learning) -> None:
+        now = time.monotonic()
+        if now - self._beat_at < BEAT_S:
+            return
+        self._beat_at = now
+        self._clusterer.check()
+        at = datetime.now(UTC)
+        ages_s = {"embedding": now - embedding.beat}
+        self._store.set_state("heartbeats", {"daemon": at.isoformat(), **{k: round(v, 1) for k, v in ages_s.items()}})
+        self._store.set_state("queue", self._inbox.depth)
+        self._store.set_state("learner_debt", round(learning.debt_views))
+        sources = [{"name": s.name, "health": s.health, "detail": s.detail} for s in self._sources]
+        self._store.set_state("sources", sources)
+
+    def _shut_down(self, threads: list[threading.Thread], learning: Learning | None) -> None:
+        self._stop.set()
+        self._cluster_stop.set()
+        deadline = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+        if learning is not None:
+            learning.save()
+        self._pool.close()
+        if not self._clusterer.join(max(0.1, deadline - time.monotonic())):
+            self._clusterer.kill()
+        log.info("stopped", pictures=self._queries.last_picture_id())

@@ -1,0 +1,186 @@
+"""Which setting finds the best kinds, judged without labels, and when that is asked again.
+
+A setting's score is the silhouette of the propagated labels among the diffused points (Lowe et al. 2024, arXiv
+2406.02465: in a reduced space it goes with agreement to hidden labels), times their modularity on the graph, times
+their stability under subsampling.
+It knows nothing about pictures or identity; discovery is run for it on observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from agent.discovery import Kinds, Setting, discover
+from agent.graph import Graph, Rows, neighbour_graph
+from agent.propagation import Labels
+from agent.score import agreement, modularity, silhouette
+from agent.space import Points
+
+# Observations on which settings are compared: bounds the cost for large windows.
+GRID_ROWS = 8_192
+# Share of the observations in a subsample, and how many are drawn.
+SUBSAMPLE = 0.8
+DRAWS = 2
+# A new setting must be better than the one in use by this factor.
+BETTER = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What settings are tried on: points of unit length (N, D), what each weighs, and hdbscan's two bounds."""
+
+    points_ND: Points
+    weight_N: Rows
+    min_samples: int
+    min_size: int
+
+    def kinds(self, setting: Setting, graph: Graph) -> Kinds:
+        """Kinds by a setting on a graph of at least `setting.k` neighbours."""
+        return discover(self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size)
+
+    def rows(self, row_M: Rows) -> Observations:
+        """Some of them."""
+        return Observations(self.points_ND[row_M], self.weight_N[row_M], self.min_samples, self.min_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A setting and what it was measured to be worth; stability is None where it could not have changed the choice."""
+
+    setting: Setting
+    kinds: int
+    silhouette: float
+    modularity: float
+    stability: float | None
+
+    @property
+    def most(self) -> float:
+        """The score that it would have if it were perfectly stable."""
+        return max(0.0, self.silhouette) * max(0.0, self.modularity)
+
+    @property
+    def score(self) -> float:
+        """The product of the three; 0 where stability was not worth measuring."""
+        return self.most * (self.stability or 0.0)
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for the record."""
+        return {
+            **asdict(self.setting),
+            "kinds": self.kinds,
+            "silhouette": round(self.silhouette, 4),
+            "modularity": round(self.modularity, 4),
+            "stability": None if self.stability is None else round(self.stability, 4),
+        }
+
+
+def grid(
+    k: Iterable[int], diffusion: Iterable[int], selection: Iterable[str], min_cluster_size: Iterable[float]
+) -> list[Setting]:
+    """All combinations."""
+    return [Setting(*values) for values in product(k, diffusion, selection, min_cluster_size)]
+
+
+def score_settings(
+    settings: Sequence[Setting], observations: Observations, rng: np.random.Generator, in_use: Setting | None = None
+) -> list[Scored]:
+    """Score the settings, best first.
+
+    Stability is at most 1, so it is measured from the most promising setting down and only while it can still decide;
+    and always for the setting in use, which others are compared with.
+    """
+    observations = sample(observations, GRID_ROWS, rng)
+    graph = neighbour_graph(observations.points_ND, max(setting.k for setting in settings))
+    found = {setting: observations.kinds(setting, graph) for setting in settings}
+    stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
+    narrow = graph.first(min(setting.k for setting in settings)).neighbour_NK
+    scored: list[Scored] = []
+    best = 0.0
+    for entry in sorted((measured(setting, found[setting], narrow, rng) for setting in settings), key=lambda e: -e.most):
+        if entry.most > best or entry.setting == in_use:
+            entry = replace(entry, stability=stability_of(entry.setting, found[entry.setting].label_N))
+        scored.append(entry)
+        best = max(best, entry.score)
+    return sorted(scored, key=lambda entry: (-entry.score, -entry.most))
+
+
+def measured(setting: Setting, kinds: Kinds, neighbour_NK: Rows, rng: np.random.Generator) -> Scored:
+    """All but the stability."""
+    width = silhouette(kinds.diffused_ND, kinds.label_N, rng)
+    return Scored(setting, kinds.count, width, modularity(neighbour_NK, kinds.label_N), None)
+
+
+class StabilityOf:
+    """Agreement of kinds with those found in subsamples; the subsamples and their graphs are drawn once."""
+
+    def __init__(self, observations: Observations, k: int, rng: np.random.Generator) -> None:
+        self._draws: list[tuple[Rows, Observations, Graph]] = []
+        count = len(observations.points_ND)
+        for _ in range(DRAWS):
+            row_M = np.sort(rng.choice(count, max(2, round(SUBSAMPLE * count)), replace=False))
+            part = observations.rows(row_M)
+            self._draws.append((row_M, part, neighbour_graph(part.points_ND, k)))
+
+    def __call__(self, setting: Setting, label_N: Labels) -> float:
+        """Mean adjusted Rand index over the draws, in [0, 1]."""
+        return float(np.mean([agreement(label_N[row_M], again) for row_M, again in self.again(setting)]))
+
+    def again(self, setting: Setting) -> Iterable[tuple[Rows, Labels]]:
+        """Rows and labels of each subsample."""
+        for row_M, part, graph in self._draws:
+            yield row_M, part.kinds(setting, graph).label_N
+
+
+def sample(observations: Observations, most: int, rng: np.random.Generator) -> Observations:
+    """All, or a uniform sample of at most so many."""
+    count = len(observations.points_ND)
+    return observations if count <= most else observations.rows(np.sort(rng.choice(count, most, replace=False)))
+
+
+class Chooser:
+    """The setting in use, and when it was chosen: at birth, for a new encoder version, and when the window doubled."""
+
+    def __init__(self, settings: list[Setting]) -> None:
+        self._settings = settings
+        self.in_use: Setting | None = None
+        self._pictures = 0
+        self._version = 0
+
+    def due(self, pictures: int, version: int) -> bool:
+        """Whether the grid should be run."""
+        return self.in_use is None or version != self._version or pictures >= 2 * self._pictures
+
+    def choose(
+        self, observations: Observations, pictures: int, version: int, rng: np.random.Generator
+    ) -> tuple[Setting, list[Scored]]:
+        """Run the grid; the setting in use stays unless another one is better by the factor BETTER."""
+        settings = list(dict.fromkeys([*self._settings, *([self.in_use] if self.in_use else [])]))
+        scored = score_settings(settings, observations, rng, self.in_use)
+        old = next((entry for entry in scored if entry.setting == self.in_use), None)
+        if old is None or scored[0].score > BETTER * old.score:
+            self.in_use = scored[0].setting
+        assert self.in_use is not None
+        self._pictures, self._version = pictures, version
+        return self.in_use, scored
+
+    def state_dict(self) -> dict[str, object]:
+        """Plain values."""
+        setting = asdict(self.in_use) if self.in_use else None
+        return {"setting": setting, "pictures_at_grid": self._pictures, "version_at_grid": self._version}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on from `state_dict`.
+
+        Raises:
+            KeyError, TypeError: if it is not such a state.
+        """
+        setting = state["setting"]
+        pictures, version = state["pictures_at_grid"], state["version_at_grid"]
+        if not isinstance(pictures, int) or not isinstance(version, int):
+            raise TypeError("pictures_at_grid and version_at_grid must be integers")
+        self.in_use = Setting(**setting) if isinstance(setting, Mapping) else None
+        self._pictures, self._version = pictures, version

@@ -1,0 +1,254 @@
+"""The clusterer's process: embeddings after its cursor in, rounds out. Only the database crosses the line.
+
+It knows nothing about pictures' pixels, training or sources, and never imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.synchronize import Event as ProcessEvent
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from agent.clusterer import Clusterer
+from agent.config import ClusterConfig, LogConfig
+from agent.lineage import RoundContext, follow
+from agent.logs import configure_logs
+from agent.window import choose_window
+from storage.engine import open_engine
+from storage.errors import Outdated
+from storage.queries import Queries
+from storage.records import Assignments, Clustering
+from storage.rows import ClusteringRow
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.25
+NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The window as it was read: ids (N,), innate (N, D), learned (N, D) or None, all of one encoder version."""
+
+    version: int
+    ids_N: NDArray[np.int64]
+    innate_ND: NDArray[np.float16]
+    learned_ND: NDArray[np.float16] | None
+
+
+class ClusterWorker:
+    """Decides when a round is due and carries it from embeddings to the one row that makes it visible."""
+
+    def __init__(
+        self,
+        clusterer: Clusterer,
+        store: Store,
+        queries: Queries,
+        config: ClusterConfig,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clusterer = clusterer
+        self._store = store
+        self._queries = queries
+        self._config = config
+        self._clock = clock
+        self._newest = queries.last_picture_id()
+        self._newest_at = clock()
+        self._ids_N, self._key_N = queries.window_keys()
+        self._kind_of: dict[int, int] = {}
+        self._fit_version, self._voted_through = 0, 0
+        state = queries.state("clusterer")
+        if isinstance(state, dict):
+            clusterer.load_state_dict(state)
+
+    def step(self, *, draining: bool = False) -> bool:
+        """Do a round if one is due, else a vote for what has arrived since the last one; False when neither was."""
+        reason = self._due(draining)
+        if reason is None:
+            return self._vote_between()
+        try:
+            self.round(reason)
+        except Outdated as overtaken:
+            log.info("a correction came in between, the round is repeated", reason=str(overtaken))
+        return True
+
+    def _due(self, draining: bool) -> str | None:
+        last = self._queries.last_clustering()
+        cursor = last.through_picture if last else 0
+        waiting = self._queries.count_after(cursor)
+        if self._requested_after(last):
+            return "requested"
+        if last and waiting == 0 and last.encoder_version == self._queries.ready_version():
+            return None
+        if waiting == 0 and last is None:
+            return None
+        if last and last.encoder_version != self._queries.ready_version():
+            return "version"
+        if waiting >= self._config.every:
+            return "every"
+        return self._idle_reason(draining)
+
+    def _idle_reason(self, draining: bool) -> str | None:
+        newest = self._queries.last_picture_id()
+        if newest != self._newest:
+            self._newest, self._newest_at = newest, self._clock()
+        if draining:
+            return "drain"
+        return "idle" if self._clock() - self._newest_at > self._config.idle_s else None
+
+    def _requested_after(self, last: ClusteringRow | None) -> bool:
+        requested = self._queries.state("recluster_requested")
+        if not isinstance(requested, str):
+            return False
+        return last is None or datetime.fromisoformat(requested) > last.at
+
+    # ---------------------------------------------------------------- one round
+
+    def round(self, reason: str) -> int:
+        """Cluster the window at the newest ready version; returns the clustering's id."""
+        started = self._clock()
+        base = self._queries.revision()
+        last = self._queries.last_clustering()
+        through = self._queries.last_picture_id()
+        window = self._read_window(through)
+        partition = self._clusterer.fit(window.ids_N, window.innate_ND, window.learned_ND, window.version)
+        new_pictures = self._queries.count_after(last.through_picture if last else 0)
+        result = follow(
+            {cluster.id: cluster for cluster in self._queries.living_clusters()},
+            self._queries.assignments(window.ids_N),
+            partition,
+            RoundContext(
+                newest_picture=through,
+                new_pictures=new_pictures,
+                idle=reason in ("idle", "drain", "requested"),
+                new_id=lambda: self._store.allocate_clusters(1)[0],
+            ),
+            self._config,
+        )
+        self._kind_of = {**result.kind_of, NONE: NONE}
+        self._fit_version, self._voted_through = window.version, through
+        assignments = self._with_votes(result.assignments, window, last, through)
+        clustering = Clustering(
+            encoder_version=window.version,
+            through_picture=through,
+            window_size=len(window.ids_N),
+            seconds=self._clock() - started,
+            parameters={**partition.parameters, "reason": reason},
+            clusters=result.clusters,
+            assignments=assignments,
+            events=result.events,
+        )
+        clustering_id = self._store.add_clustering(clustering, base=base)
+        self._store.set_state("clusterer", self._clusterer.state_dict())
+        kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
+        facts = {"pictures": len(window.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
+        log.info("round", clustering=clustering_id, reason=reason, **facts)
+        return clustering_id
+
+    def _archive(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Ids and hash keys (N,) of all pictures, kept here because only new ones need to be read."""
+        ids_N, key_N = self._queries.window_keys(after=int(self._ids_N[-1]) if len(self._ids_N) else 0)
+        self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
+        return self._ids_N, self._key_N
+
+    def _read_window(self, through: int) -> Embedded:
+        """Read until the version that was read is still the ready one: a publication in between retires its vectors."""
+        while True:
+            version = self._queries.ready_version()
+            all_N, key_N = self._archive()
+            seen = all_N <= through
+            exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
+            wanted_N = choose_window(all_N[seen], key_N[seen], exemplars, self._config.window)
+            ids_N, innate_ND, learned_ND = self._queries.embeddings(np.sort(wanted_N), version)
+            if version == self._queries.ready_version():
+                return Embedded(version, ids_N, innate_ND, learned_ND)
+
+    # ---------------------------------------------------------------- votes
+
+    def _with_votes(
+        self, inside: Assignments, window: Embedded, last: ClusteringRow | None, through: int
+    ) -> Assignments:
+        """Add a vote for pictures after the cursor that found no place in the window."""
+        all_N, _ = self._archive()
+        cursor = last.through_picture if last else 0
+        outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= through)], window.ids_N)
+        if len(outside_N) == 0:
+            return inside
+        votes = self._vote(outside_N)
+        return Assignments(
+            np.concatenate([inside.picture_N, votes.picture_N]),
+            np.concatenate([inside.cluster_N, votes.cluster_N]),
+            np.concatenate([inside.probability_N, votes.probability_N]),
+            np.concatenate([inside.core_N, votes.core_N]),
+        )
+
+    def _vote(self, ids_N: NDArray[np.int64]) -> Assignments:
+        ids_M, innate_MD, learned_MD = self._queries.embeddings(ids_N, self._fit_version)
+        label_M, probability_M = self._clusterer.vote(innate_MD, learned_MD)
+        cluster_M = np.array([self._kind_of[label] for label in label_M.tolist()], dtype=np.int64)
+        return Assignments(ids_M, cluster_M, probability_M.astype(np.float32), np.zeros(len(ids_M), dtype=bool))
+
+    def _vote_between(self) -> bool:
+        """Give arrivals the kind that their neighbours vote for, at once; without one they wait for the round."""
+        if not self._kind_of or self._fit_version != self._queries.ready_version():
+            return False
+        newest = self._queries.last_picture_id()
+        if newest <= self._voted_through:
+            return False
+        votes = self._vote(np.arange(self._voted_through + 1, newest + 1, dtype=np.int64))
+        sure_M = votes.cluster_N != NONE
+        if sure_M.any():
+            fields = (votes.picture_N, votes.cluster_N, votes.probability_N, votes.core_N)
+            try:
+                self._store.revise(Assignments(*(field[sure_M] for field in fields)), base=self._queries.revision())
+            except Outdated:
+                return True
+        self._voted_through = newest
+        return True
+
+
+def recluster(url: str, config: ClusterConfig, seed: int) -> int:
+    """One round now, in this process; for a data directory without a daemon."""
+    engine = open_engine(url)
+    worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
+    return worker.round("requested")
+
+
+def run_cluster_process(
+    url: str,
+    config: ClusterConfig,
+    seed: int,
+    threads: int,
+    logs: LogConfig,
+    stop: ProcessEvent,
+    drain: ProcessEvent,
+) -> None:
+    """Entry point of the spawned process; ends at `stop`, when drained, or when the agent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure_logs(logs)
+    _limit_threads(threads)
+    parent = os.getppid()
+    engine = open_engine(url)
+    worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
+    while not stop.is_set() and os.getppid() == parent:
+        draining = drain.is_set()
+        if not worker.step(draining=draining):
+            if draining:
+                return
+            stop.wait(POLL_S)
+
+
+def _limit_threads(threads: int) -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(threads)

@@ -1,0 +1,221 @@
+"""The clusterer: a window of embeddings in, a partition into kinds out.
+
+It brings together space, bursts, graph, discovery and choice, and remembers the last choice of parameters. It knows
+nothing about identity over time, storage, or what the pictures show; its kinds are numbers within one round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.bursts import gather_bursts
+from agent.choice import Chooser, Observations, StabilityOf, grid
+from agent.config import ClusterConfig
+from agent.discovery import Kinds, Setting, one_kind, together
+from agent.graph import Graph, nearest, neighbour_graph
+from agent.partition import NONE, Partition, assemble, nothing_yet, reordered
+from agent.propagation import winners
+from agent.score import kind_stability, separation
+from agent.space import Points, Space, checked, fit_space, unit
+
+__all__ = ["Clusterer", "Partition"]
+
+# Rows from which the space is fitted: bounds the cost for large windows.
+SPACE_ROWS = 4_096
+# Once there is one kind, or more than one, the valleys must say so this much more clearly to change that.
+HESITATION = 0.05
+# Depth of a valley that one cloud of m + m members shows by chance, times m (measured on Gaussian clouds of 4 to 64
+# dimensions); and a depth that is believed however few the members are.
+BY_CHANCE = 8.0
+CLEAR = 0.98
+# Neighbours of each picture that a partition tells, for kinds that must share a label.
+NEIGHBOURS = 8
+# Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
+FAR = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What `vote` needs of the last fit.
+
+    Attributes:
+        points_RD: the observations.
+        share_RK: their probabilities of belonging to each kind.
+        k: neighbours that vote.
+        far: mean cosine to the neighbours below which a picture lies outside.
+    """
+
+    space: Space
+    points_RD: Points
+    share_RK: Points
+    k: int
+    far: float
+
+
+class Clusterer:
+    """HDBSCAN* over a window, with parameters chosen without labels.
+
+    Args:
+        config: section `cluster`.
+        rng: decides all that is drawn; the same generator and windows give the same partitions.
+    """
+
+    def __init__(self, config: ClusterConfig, rng: np.random.Generator) -> None:
+        self._config = config
+        self._seed = int(rng.integers(2**63))
+        self._chooser = Chooser(grid(config.k, config.diffusion, config.selection, config.min_cluster_size))
+        self._single: bool | None = None
+        self._fitted: Fitted | None = None
+
+    # ---------------------------------------------------------------- the two verbs
+
+    def fit(
+        self,
+        ids_N: NDArray[np.int64],
+        innate_ND: NDArray[np.floating],
+        learned_ND: NDArray[np.floating] | None,
+        version: int,
+    ) -> Partition:
+        """Find the kinds of the window.
+
+        Args:
+            ids_N: picture ids, unique; their order does not matter.
+            innate_ND: innate embeddings, any float type.
+            learned_ND: embeddings by encoder version `version`; None where there are none (version 1).
+
+        Raises:
+            ValueError: for NaN or infinity, or arrays that differ in length.
+        """
+        if len(ids_N) != len(innate_ND) or (learned_ND is not None and len(ids_N) != len(learned_ND)):
+            raise ValueError("ids and embeddings differ in length; give one row per picture")
+        innate_ND = checked(innate_ND)
+        learned_ND = None if learned_ND is None else checked(learned_ND)
+        if len(ids_N) < self._config.min_size:
+            self._fitted = None
+            return nothing_yet(ids_N, {"reason": "fewer pictures than cluster.min_size"})
+        order_N = np.argsort(ids_N, kind="stable")
+        sorted_learned_ND = None if learned_ND is None else learned_ND[order_N]
+        partition = self._fit_sorted(ids_N[order_N], innate_ND[order_N], sorted_learned_ND, version)
+        return reordered(partition, np.argsort(order_N, kind="stable"))
+
+    def vote(
+        self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Labels (M,) of the last fit and probabilities (M,) for pictures outside its window, by their neighbours.
+
+        -1 below `cluster.assign`, for what lies farther out than the window itself does, and before the first fit.
+
+        Raises:
+            ValueError: for NaN or infinity, or a learned half that does not go with the last fit.
+        """
+        innate_MD = checked(innate_MD)
+        if self._fitted is None or len(innate_MD) == 0:
+            return np.full(len(innate_MD), NONE, dtype=np.int64), np.zeros(len(innate_MD), dtype=np.float32)
+        fitted = self._fitted
+        row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
+        label_M, probability_M = winners(fitted.share_RK[row_MK].mean(axis=1))
+        outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
+        label_M[outside_M], probability_M[outside_M] = NONE, 0
+        return label_M, probability_M
+
+    # ---------------------------------------------------------------- memory
+
+    def state_dict(self) -> dict[str, object]:
+        """Plain values: the last choice, and at which window it was made."""
+        return {**self._chooser.state_dict(), "single": self._single}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on from `state_dict`.
+
+        Raises:
+            ValueError: if it is not such a state.
+        """
+        try:
+            self._chooser.load_state_dict(state)
+            self._single = None if state["single"] is None else bool(state["single"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a state of the clusterer ({error}); delete it to choose parameters anew") from error
+
+    # ---------------------------------------------------------------- one round
+
+    def _fit_sorted(
+        self, ids_N: NDArray[np.int64], innate_ND: Points, learned_ND: Points | None, version: int
+    ) -> Partition:
+        config = self._config
+        rng = np.random.default_rng([self._seed, len(ids_N)])
+        space = space_of(innate_ND, learned_ND, config.dims, rng)
+        points_ND = space.project(innate_ND, learned_ND)
+        bursts, graph = gather_bursts(
+            unit(innate_ND), config.near_copy, lambda rows: neighbour_graph(points_ND[rows], max(config.k))
+        )
+        observations = Observations(points_ND[bursts.row_R], bursts.weight_R, config.min_samples, config.min_size)
+        kinds, setting, parameters = self._kinds_of(observations, graph, len(ids_N), version, rng)
+        stability_K = stability_of(kinds, setting, observations, rng)
+        self._fitted = remember(space, observations.points_ND, graph, kinds, setting)
+        parameters |= {"observations": len(bursts.row_R), "dims": points_ND.shape[1]}
+        neighbour_NK = bursts.row_R[graph.first(NEIGHBOURS).neighbour_NK][bursts.burst_N]
+        return assemble(
+            ids_N,
+            points_ND,
+            bursts.burst_N,
+            kinds,
+            stability_K,
+            config.assign,
+            config.exemplars,
+            parameters,
+            neighbour_NK,
+        )
+
+    def _kinds_of(
+        self, observations: Observations, graph: Graph, pictures: int, version: int, rng: np.random.Generator
+    ) -> tuple[Kinds, Setting | None, dict[str, object]]:
+        """Kinds, the setting that found them (None where they are one kind) and the record of the choice."""
+        if len(observations.points_ND) < self._config.min_size:
+            return together(observations.points_ND), None, {"reason": "fewer observations than cluster.min_size"}
+        parameters: dict[str, object] = {}
+        setting = self._chooser.in_use
+        if setting is None or self._chooser.due(pictures, version):
+            setting, scored = self._chooser.choose(observations, pictures, version, rng)
+            parameters["scores"] = [entry.as_dict() for entry in scored]
+        kinds = observations.kinds(setting, graph)
+        apart = separation(observations.points_ND, kinds.label_N, kinds.count)
+        self._single = apart < self._needed(kinds)
+        parameters |= {**setting.as_dict(), "separation": round(apart, 4), "single": self._single}
+        return (one_kind(kinds), None, parameters) if self._single else (kinds, setting, parameters)
+
+
+    def _needed(self, kinds: Kinds) -> float:
+        """How clearly kinds must be apart to be more than one: a few members make a valley by chance."""
+        hesitation = {None: 0.0, True: HESITATION, False: -HESITATION}[self._single]
+        members = float(np.median(np.bincount(kinds.label_N[kinds.label_N >= 0], minlength=1)))
+        return min(CLEAR, self._config.separation + hesitation + BY_CHANCE / max(1.0, members))
+
+
+def space_of(innate_ND: Points, learned_ND: Points | None, dims: int, rng: np.random.Generator) -> Space:
+    """Fitted to all rows, or to a uniform sample of SPACE_ROWS."""
+    if len(innate_ND) <= SPACE_ROWS:
+        return fit_space(innate_ND, learned_ND, dims)
+    rows = np.sort(rng.choice(len(innate_ND), SPACE_ROWS, replace=False))
+    return fit_space(innate_ND[rows], None if learned_ND is None else learned_ND[rows], dims)
+
+
+def stability_of(
+    kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator
+) -> Points:
+    """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be."""
+    if setting is None:
+        return np.ones(kinds.count, dtype=np.float32)
+    draws = StabilityOf(observations, setting.k, rng)
+    found = [kind_stability(kinds.label_N[row_M], again, kinds.count) for row_M, again in draws.again(setting)]
+    return np.asarray(np.mean(found, axis=0), dtype=np.float32)
+
+
+def remember(space: Space, points_RD: Points, graph: Graph, kinds: Kinds, setting: Setting | None) -> Fitted:
+    """Keep what votes are made of."""
+    k = min(setting.k if setting else graph.neighbour_NK.shape[1], max(1, graph.neighbour_NK.shape[1]))
+    closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
+    return Fitted(space, points_RD, kinds.share_NK, k, float(np.quantile(closeness_N, FAR)) - 1e-6)

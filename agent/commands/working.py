@@ -1,0 +1,122 @@
+"""Verbs that make the agent do something: run, recluster, pause, resume, demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.commands.doors import writing
+from agent.commands.options import DATA, ConfigFile, Data, Sets, Watch, person
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from storage.records import EventType
+
+
+def run(
+    watch: Watch = [],  # noqa: B006 (read only; typer needs the empty list)
+    config: ConfigFile = None,
+    overrides: Sets = [],  # noqa: B006
+    once: Annotated[bool, typer.Option("--once", help="Sort what lies there now, to the end, and exit.")] = False,
+    data: Data = DATA,
+) -> None:
+    """Watch folders, learn, and sort what arrives into kinds; until Ctrl-C."""
+    try:
+        settings = _settings(config, overrides, watch)
+        from agent.daemon import run_daemon
+
+        code = run_daemon(settings, data, once=once, live=_on_terminal())
+    except KeyboardInterrupt:  # before the daemon took over the signals: nothing has begun
+        code = 0
+    raise typer.Exit(code)
+
+
+def _settings(file: Path | None, overrides: list[str], watch: list[Path]) -> Config:
+    """The configuration, with the watched folders absolute; those of `--watch` replace the file's."""
+    from agent.errors import ConfigError
+    from agent.settings import load_config
+
+    config = load_config(file, overrides)
+    folders = tuple(Path(os.path.abspath(folder)) for folder in watch or config.folder.watch)
+    if not folders:
+        raise ConfigError("nothing to watch; give --watch DIR, or folder.watch in the configuration")
+    return config.model_copy(update={"folder": config.folder.model_copy(update={"watch": folders})})
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def recluster(data: Data = DATA) -> None:
+    """Find the kinds anew now: by the agent if it runs, else by this command."""
+    from storage.lock import holder
+
+    with writing(data) as (store, queries):
+        pid = holder(data)
+        if pid is not None:
+            store.set_state("recluster_requested", datetime.now(UTC).isoformat())
+            print(f"asked the agent (pid {pid}) for a round", file=sys.stderr)
+            return
+        if queries.last_picture_id() == 0:
+            print("no pictures yet, so nothing to sort", file=sys.stderr)
+            return
+    number = _recluster_here(data)
+    print(f"clustering {number} is done; `clusters` shows it", file=sys.stderr)
+
+
+def _recluster_here(data: Path) -> int:
+    from agent.cluster_worker import recluster as one_round
+    from agent.logs import configure_logs
+    from agent.settings import EFFECTIVE, load_config
+    from storage.engine import database_url
+    from storage.lock import DataLock
+
+    settings = load_config(data / EFFECTIVE if (data / EFFECTIVE).is_file() else None)
+    configure_logs(settings.log)
+    with DataLock(data):
+        return one_round(database_url(data), settings.cluster, settings.seed)
+
+
+def pause(data: Data = DATA) -> None:
+    """Stop learning; seeing and sorting go on."""
+    from storage.records import EventType
+
+    _switch(data, EventType.PAUSED)
+
+
+def resume(data: Data = DATA) -> None:
+    """Go on learning."""
+    from storage.records import EventType
+
+    _switch(data, EventType.RESUMED)
+
+
+def _switch(data: Path, to: EventType) -> None:
+    from storage.records import Event, EventType
+
+    with writing(data) as (store, queries):
+        if queries.paused() == (to is EventType.PAUSED):
+            print(f"learning is {'paused' if to is EventType.PAUSED else 'on'} already", file=sys.stderr)
+            return
+        store.add_events([Event(to, actor=person())])
+    print(f"learning {to}", file=sys.stderr)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the pictures.")],
+    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Pictures a second.")] = 40.0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="How many at most.")] = None,
+) -> None:
+    """Write handwritten digits into a folder, digit by digit, as a camera would; what is there already stays."""
+    from agent.demo import write_digits
+
+    try:
+        count = write_digits(out, rate, limit)
+    except KeyboardInterrupt:
+        return
+    print(f"{count} pictures written to {out}", file=sys.stderr)

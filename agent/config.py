@@ -1,0 +1,200 @@
+"""Every setting of Taxon, its default, its bounds and its meaning. Nothing else.
+
+Loading (YAML, environment, `--set`) is `agent.settings`; each component receives only its own section.
+Units are in the names: `_s` seconds, `_px` pixels, `_mb` megabytes, `_d` days.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FolderConfig(Section):
+    """Watched folders (`agent.sources.folder`)."""
+
+    watch: tuple[Path, ...] = Field((), description="folders to watch, recursively")
+    settle_s: float = Field(0.5, ge=0, description="a file is read when size and mtime have not changed for so long")
+    rescan_s: float = Field(300, gt=0, description="full scan of the folder; file events are only hints")
+    observer: Literal["auto", "native", "polling"] = Field("auto", description="how changes are noticed between scans")
+    poll_s: float = Field(5, gt=0, description="scan interval when polling")
+    suffixes: tuple[str, ...] = Field(
+        (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
+         ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".j2k", ".jpx", ".mpo", ".jfif", ".apng"),
+        description="lower-case suffixes taken for pictures; others are looked into for an image's first bytes",
+    )  # fmt: skip
+    ignore: tuple[str, ...] = Field(
+        (".*", "~*", "*.tmp", "*.part", "*.partial", "*.crdownload", "*.filepart", "*.!sync", "desktop.ini",
+         "Thumbs.db", "@eaDir", "__MACOSX"),
+        description="globs matched against every path component below the watched folder",
+    )  # fmt: skip
+
+
+class DecodeConfig(Section):
+    """Killable decoding workers (`agent.decode`)."""
+
+    workers: int = Field(2, ge=1, description="worker processes")
+    timeout_s: float = Field(30, gt=0, description="a picture that takes longer is rejected and its worker killed")
+    memory_mb: int = Field(2048, ge=256, description="address space a worker may add to what it starts with")
+    max_pixels: int = Field(100_000_000, ge=1, description="larger pictures are rejected before they are decoded")
+    max_file_mb: int = Field(512, ge=1, description="larger files are rejected unread")
+    thumbnail_px: int = Field(
+        256, ge=32, description="long side of the stored thumbnail, from which all embedding starts"
+    )
+
+
+class InboxConfig(Section):
+    """Frames between sources and the embedding thread (`agent.inbox`)."""
+
+    capacity: int = Field(256, ge=1, description="frames held in memory; a folder blocks when it is full")
+    batch: int = Field(32, ge=1, description="frames embedded and stored at once")
+
+
+class EncoderConfig(Section):
+    """The network (`agent.encoder`)."""
+
+    backbone: str = Field(
+        "tf_efficientnet_lite0", description="any timm model name, or `small` for the from-scratch net"
+    )
+    weights: str = Field("bundled", description="bundled | pretrained (timm hub) | none | path to a safetensors file")
+    image_px: int = Field(96, ge=16, description="side of the square that the network sees; nothing is cropped away")
+    trained_blocks: int = Field(6, ge=0, description="how many of the last blocks are trained; 0 means all")
+
+
+class AugmentConfig(Section):
+    """Random views (`agent.augment`)."""
+
+    crop_min: float = Field(0.3, gt=0, le=1, description="smallest share of the picture's area that a view shows")
+    aspect: float = Field(1.33, ge=1, description="largest stretch of a crop")
+    flip: float = Field(0.0, ge=0, le=1, description="probability of mirroring; it swaps meanings in digits and signs")
+    rotate_deg: float = Field(10.0, ge=0, le=180, description="largest rotation either way")
+    jitter: float = Field(0.8, ge=0, le=1, description="probability of changing colours at all")
+    brightness: float = Field(0.4, ge=0, le=1, description="relative strength")
+    contrast: float = Field(0.4, ge=0, le=1, description="relative strength")
+    saturation: float = Field(0.2, ge=0, le=1, description="relative strength")
+    hue: float = Field(0.05, ge=0, le=0.5, description="largest turn of the colour circle")
+    grey: float = Field(0.1, ge=0, le=1, description="probability of dropping colour")
+    blur: float = Field(0.2, ge=0, le=1, description="probability of blurring")
+
+
+class LearnerConfig(Section):
+    """Online SimCLR (`agent.learner`)."""
+
+    views_per_picture: float = Field(
+        18, ge=0, description="training paid for per arriving picture; 0 turns learning off"
+    )
+    debt_pictures: int = Field(20_000, ge=1, description="pictures that wait for learning before views are forgiven")
+    stream_batch: int = Field(32, ge=2, description="new pictures in a step")
+    replay_batch: int = Field(64, ge=0, description="replayed pictures in a step")
+    lr: float = Field(1e-4, gt=0, description="AdamW, encoder")
+    head_lr: float = Field(1e-3, gt=0, description="AdamW, projection head")
+    weight_decay: float = Field(1e-4, ge=0)
+    temperature: float = Field(0.2, gt=0, description="of NT-Xent")
+    head_dims: tuple[int, int] = Field((512, 128), description="hidden and output width of the projection head")
+    grad_clip: float = Field(5.0, gt=0, description="largest gradient norm")
+    align: float = Field(0.5, ge=0, description="weight of the alignment to the teacher on replayed pictures")
+    near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which two pictures are never negatives")
+    teacher_decay: float = Field(0.99, ge=0, lt=1, description="of the exponential moving average, per step")
+    warmup_steps: int = Field(20, ge=0)
+
+
+class ReplayConfig(Section):
+    """Bounded memory of past pictures (`agent.replay`)."""
+
+    capacity: int = Field(4_000, ge=8, description="pictures kept")
+    capacity_mb: int = Field(256, ge=1, description="bytes kept")
+    recent_share: float = Field(
+        0.5, ge=0, le=1, description="first in, first out; the rest is a reservoir over the kinds"
+    )
+    near_duplicate: float = Field(0.98, gt=0, le=1, description="innate cosine above which a picture is a mere repeat")
+
+
+class EwcConfig(Section):
+    """Elastic weight consolidation (`agent.ewc`)."""
+
+    strength: float = Field(
+        0.1, ge=0, description="pull towards the anchor, relative to the learning rate; 0 turns it off"
+    )
+    fisher_samples: int = Field(256, ge=8, description="replayed pictures for one estimate of the Fisher information")
+    decay: float = Field(0.9, ge=0, lt=1, description="of the moving average over consolidations")
+    clip: float = Field(50.0, gt=0, description="largest normalised Fisher value")
+    every_pictures: int = Field(10_000, ge=1, description="consolidation timer")
+
+
+class PublishConfig(Section):
+    """When the teacher becomes an encoder version (`agent.learner`, `agent.workers`)."""
+
+    drift: float = Field(0.1, gt=0, description="1 - mean cosine on the probe set since the last version")
+    every_s: float = Field(600, gt=0, description="timer: publish what was learned after so long")
+    probes: int = Field(256, ge=8, description="pictures in the probe set")
+
+
+class ClusterConfig(Section):
+    """Incremental HDBSCAN and identity (`agent.clusterer`, `agent.lineage`)."""
+
+    every: int = Field(500, ge=1, description="new pictures between rounds")
+    idle_s: float = Field(10, gt=0, description="a round after so long without a new picture, if any is unclustered")
+    window: int = Field(50_000, ge=100, description="pictures clustered at once")
+    exemplars: int = Field(32, ge=1, description="pictures a kind that always stay in the window")
+    dims: int = Field(64, ge=2, description="PCA dimensions")
+    k: tuple[int, ...] = Field((15, 30), description="neighbours in the graph; chosen without labels")
+    diffusion: tuple[int, ...] = Field((2, 8), description="diffusion steps; chosen without labels")
+    selection: tuple[Literal["eom", "leaf"], ...] = Field(
+        ("eom", "leaf"), description="of hdbscan; chosen without labels"
+    )
+    min_cluster_size: tuple[float, ...] = Field((0.6, 1.0), description="times sqrt(window); chosen without labels")
+    min_size: int = Field(10, ge=3, description="no kind is smaller than this when it emerges")
+    min_samples: int = Field(5, ge=1, description="of hdbscan")
+    near_copy: float = Field(0.95, gt=0, le=1, description="innate cosine above which pictures are one observation")
+    separation: float = Field(0.5, ge=0, le=1, description="depth of the valleys below which all is one kind")
+    assign: float = Field(0.3, ge=0, le=1, description="probability below which a picture stays unassigned")
+    dormant_after: int = Field(2_000, ge=1, description="pictures without a new member until a kind is dormant")
+    patience: int = Field(5, ge=1, description="rounds without density until a kind has disappeared")
+
+
+class StorageConfig(Section):
+    """The database (`storage.engine`)."""
+
+    url: str = Field("", description="SQLAlchemy URL; empty means taxon.db in the data directory")
+
+
+class ThreadsConfig(Section):
+    """The thread budget, divided (0 means: from the number of cores)."""
+
+    torch: int = Field(0, ge=0, description="inside embedding and training")
+    cluster: int = Field(1, ge=1, description="inside the clusterer")
+
+
+class LogConfig(Section):
+    """Log lines on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Config(Section):
+    """The whole configuration; `configs/default.yaml` says the same, and a test proves it."""
+
+    seed: int = Field(0, ge=0, description="of every random generator")
+    device: str = Field("auto", description="auto | cpu | cuda | cuda:N | mps")
+    folder: FolderConfig = FolderConfig()
+    decode: DecodeConfig = DecodeConfig()
+    inbox: InboxConfig = InboxConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    augment: AugmentConfig = AugmentConfig()
+    learner: LearnerConfig = LearnerConfig()
+    replay: ReplayConfig = ReplayConfig()
+    ewc: EwcConfig = EwcConfig()
+    publish: PublishConfig = PublishConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    storage: StorageConfig = StorageConfig()
+    threads: ThreadsConfig = ThreadsConfig()
+    log: LogConfig = LogConfig()

@@ -1,0 +1,92 @@
+"""When the encoder's weights are protected, and which: at birth, when the stream has shifted, and on a timer.
+
+There are no task boundaries to go by. It knows nothing of the optimizer. Source of the choices: van de Ven et al.
+2025 (a Fisher of single samples), Aljundi et al. 2019 (task-free consolidation), Page 1954 (the alarm).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from agent.config import EwcConfig
+from agent.drift import PageHinkley
+from agent.ewc import SampleLosses, StreamEWC
+from agent.parts import join, part
+
+Happening = tuple[str, dict[str, Any]]
+"""An event's type and its detail."""
+
+SNAPSHOT_PICTURES = 1_000
+
+
+class Consolidation:
+    """Owns the EWC anchor, the shift alarm, and a snapshot of the teacher from before any shift.
+
+    Args:
+        born: the tail as the agent was born with; read only.
+    """
+
+    def __init__(self, config: EwcConfig, born: nn.Module) -> None:
+        self.ewc = StreamEWC(config)
+        self.alarm = PageHinkley()
+        self._config = config
+        self._born = born
+        self.snapshot = copy.deepcopy(born).requires_grad_(True)
+        self.since_snapshot = 0
+        self.since_consolidation = 0
+
+    def notice(self, novelty_N: Tensor, teacher: nn.Module, losses_of: SampleLosses | None) -> list[Happening]:
+        """Takes in how new the pictures of a batch were, and consolidates where that is due.
+
+        Args:
+            losses_of: losses of replayed pictures; None while there are too few of them.
+        """
+        happenings = self._shift(novelty_N)
+        self.since_snapshot += len(novelty_N)
+        self.since_consolidation += len(novelty_N)
+        if losses_of is not None and self._config.strength > 0:
+            happenings += self._consolidate(teacher, losses_of, shifted=bool(happenings))
+        if happenings or self.since_snapshot >= SNAPSHOT_PICTURES:
+            self.snapshot.load_state_dict(teacher.state_dict())
+            self.since_snapshot = 0
+        return happenings
+
+    def _shift(self, novelty_N: Tensor) -> list[Happening]:
+        usual = self.alarm.mean
+        alarmed = [value for value in novelty_N.tolist() if self.alarm.tell(value)]
+        return [("shift_detected", {"novelty": round(alarmed[0], 4), "usual": round(usual, 4)})] if alarmed else []
+
+    def _consolidate(self, teacher: nn.Module, losses_of: SampleLosses, *, shifted: bool) -> list[Happening]:
+        if not self.ewc.anchored:
+            reason, network = "birth", copy.deepcopy(self._born).requires_grad_(True)
+        elif shifted:
+            reason, network = "shift", self.snapshot
+        elif self.since_consolidation >= self._config.every_pictures:
+            reason, network = "timer", self.snapshot
+            network.load_state_dict(teacher.state_dict())
+        else:
+            return []
+        self.ewc.consolidate(network, losses_of)
+        self.since_consolidation = 0
+        return [("consolidated", {"reason": reason, "consolidations": self.ewc.consolidations})]
+
+    def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        meta = {
+            "alarm": self.alarm.state_dict(),
+            "consolidations": self.ewc.consolidations,
+            "since_snapshot": self.since_snapshot,
+            "since_consolidation": self.since_consolidation,
+        }
+        return join({"ewc": self.ewc.state_dict(), "snapshot": self.snapshot.state_dict()}), meta
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        self.alarm.load_state_dict(meta["alarm"])
+        self.since_snapshot, self.since_consolidation = meta["since_snapshot"], meta["since_consolidation"]
+        self.snapshot.load_state_dict(part(tensors, "snapshot"))
+        device = next(self.snapshot.parameters()).device
+        fisher = {key: tensor.to(device) for key, tensor in part(tensors, "ewc").items()}
+        self.ewc.load_state_dict(fisher, meta["consolidations"])

@@ -1,0 +1,79 @@
+"""The life of the process: checks, lock, signals, logs. What runs inside is put together in `agent.assembly`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from agent.config import Config
+from agent.logs import configure_logs
+from agent.settings import write_effective
+from agent.sources.protocol import SourceError
+from storage.engine import database_url, open_engine
+from storage.lock import DataLock
+from storage.migrate import migrate
+from storage.queries import Queries
+
+HARD_EXIT = 130
+
+
+def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
+    """Run the agent until it is told to stop, or with `once` until everything there is has become kinds.
+
+    Args:
+        data: data directory; made when missing.
+        live: show a live view on the terminal instead of log lines.
+
+    Returns:
+        The exit status: 0.
+
+    Raises:
+        SourceError: a watched folder is missing.
+        StoreLocked: another agent runs on this data directory.
+        ConfigError: the data directory was begun with another network.
+    """
+    for folder in config.folder.watch:
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: no such folder; make it, or watch another with --watch DIR")
+    data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(DataLock(data))
+        stop = stack.enter_context(stop_on_signals())
+        write_effective(config, data)
+        configure_logs(config.log)
+        url = database_url(data)
+        engine = open_engine(url)
+        stack.callback(engine.dispose)
+        migrate(engine)
+        if live:
+            from agent.live import live_view
+
+            stack.enter_context(live_view(Queries(engine)))
+        # only now: a wrong folder or a held lock must be said at once, and torch takes seconds to import
+        from agent.assembly import Agent
+
+        Agent(config, data, url, engine, stop).run(once)
+    return 0
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the second signal ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(HARD_EXIT)
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

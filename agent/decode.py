@@ -1,0 +1,210 @@
+"""Bytes to a decoded picture and its thumbnail, or the reason why not; and the pool that does so in other processes.
+
+It knows nothing about folders, cameras, storage or learning, and imports no torch: workers must start fast.
+Decoders are fed by strangers, so each file is decoded in a process that can be killed (`agent.killable`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from agent.config import DecodeConfig
+from agent.exif import read_exif
+from agent.frame import FileStat, Frame, Origin, Rejected
+from agent.killable import KillableWorkers
+from agent.magic import HEAD_BYTES, sniff
+from agent.rgb import to_rgb
+from agent.thumbnail import encode_thumbnail, pixels_of, shrink, thumbnail_size
+from agent.uri import file_uri
+
+_REFUSED = {"EPS": "would run a PostScript interpreter"}
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
+_REASON_CHARS = 200
+
+
+class Undecodable(Exception):
+    """The bytes are no picture that we can or want to decode; the message is one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture: thumbnail, its pixels (uint8 RGB), and the upright original's size; `captured_at` from EXIF, UTC."""
+
+    pixels_HWC: NDArray[np.uint8]
+    thumbnail: bytes
+    width_px: int
+    height_px: int
+    captured_at: datetime | None
+
+
+def decode_image(data: bytes, config: DecodeConfig) -> Decoded:
+    """Decode the first frame of a picture of any format, upright, to RGB.
+
+    Not for several threads at once: Pillow keeps its pixel limit, and Python its warning filters, for the process.
+
+    Raises:
+        Undecodable: for any reason whatever; nothing else is raised.
+    """
+    try:
+        return _decode(data, config)
+    except Undecodable:
+        raise
+    except Exception as error:  # decoders raise anything: OSError, ValueError, IndexError, SyntaxError, ...
+        raise Undecodable(_reason(error, data, config)) from error
+
+
+def _decode(data: bytes, config: DecodeConfig) -> Decoded:
+    if not data:
+        raise Undecodable("zero bytes")
+    _register_heif()
+    Image.MAX_IMAGE_PIXELS = config.max_pixels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(BytesIO(data)) as image:
+            return _decode_open(image, config)
+
+
+def _decode_open(image: Image.Image, config: DecodeConfig) -> Decoded:
+    if image.format in _REFUSED:
+        raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
+    size = image.size
+    _check_pixels(size, config)
+    # Only JPEG has drafts: fewer DCT coefficients are decoded, and no more than the thumbnail needs.
+    drafted = image.draft(None, thumbnail_size(size, config.thumbnail_px)) is not None
+    image.load()
+    if not drafted:
+        size = image.size  # icons and turned TIFFs know theirs only now
+        _check_pixels(size, config)
+    exif = read_exif(image)
+    small = shrink(to_rgb(image), config.thumbnail_px)
+    if exif.turn is not None:
+        small = small.transpose(exif.turn)
+    thumbnail = encode_thumbnail(small)
+    width_px, height_px = reversed(size) if exif.swaps_sides else size
+    return Decoded(pixels_of(thumbnail), thumbnail, width_px, height_px, exif.captured_at)
+
+
+def _check_pixels(size: tuple[int, int], config: DecodeConfig) -> None:
+    if size[0] * size[1] > config.max_pixels:
+        raise Undecodable(f"too large: {size[0]} x {size[1]} pixels, and decode.max_pixels is {config.max_pixels}")
+
+
+@cache
+def _register_heif() -> None:
+    # Not at the top: importing this module must stay light for those who only decode what everybody has.
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
+
+def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
+    """One short line for people, with the exception's own words."""
+    kind = sniff(data[:HEAD_BYTES])
+    text = " ".join(_OBJECT.sub("the file", str(error)).split())[:_REASON_CHARS] or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"needs more memory than decode.memory_mb allows ({config.memory_mb} MB)"
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        return f"too large: {text}"
+    if isinstance(error, UnidentifiedImageError):
+        return f"broken {kind}: its header cannot be read" if kind else "not an image"
+    name = kind or "image"
+    return f"truncated {name}: {text}" if "truncated" in text.lower() else f"broken {name}: {text}"
+
+
+def read_picture(path: Path, source: str, config: DecodeConfig) -> Frame | Rejected:
+    """Read, hash and decode one file; the work of a pool's worker. Nothing is raised for bad files."""
+    try:
+        with path.open("rb") as file:
+            facts = os.fstat(file.fileno())
+            origin = _origin(path, source, facts)
+            if not stat.S_ISREG(facts.st_mode):
+                return Rejected("", "not a regular file", origin)
+            if facts.st_size > config.max_file_mb << 20:
+                return Rejected("", f"larger than decode.max_file_mb ({config.max_file_mb} MB)", origin)
+            data = file.read()
+    except OSError as error:
+        return Rejected("", f"cannot be read: {error.strerror or type(error).__name__}", _origin(path, source, None))
+    except MemoryError as error:
+        return Rejected("", _reason(error, b"", config), origin)
+    return _frame(data, origin, config)
+
+
+def _frame(data: bytes, origin: Origin, config: DecodeConfig) -> Frame | Rejected:
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        decoded = decode_image(data, config)
+    except Undecodable as error:
+        return Rejected(sha256, str(error), origin)
+    if decoded.captured_at is not None:
+        origin = Origin(origin.uri, origin.source, decoded.captured_at, origin.stat)
+    return Frame(sha256, decoded.pixels_HWC, decoded.thumbnail, decoded.width_px, decoded.height_px, origin)
+
+
+def _origin(path: Path, source: str, facts: os.stat_result | None) -> Origin:
+    """Where the file is and when it was last written; without facts no stat, so that it is tried again later."""
+    if facts is None:
+        return Origin(file_uri(path), source, datetime.now(UTC))
+    taken = datetime.fromtimestamp(facts.st_mtime, UTC)
+    return Origin(file_uri(path), source, taken, FileStat(facts.st_size, facts.st_mtime_ns))
+
+
+Reader = Callable[[Path, str], Frame | Rejected]
+
+
+class DecodePool:
+    """Decodes files in `config.workers` processes; a file that hangs or crashes its worker costs only itself.
+
+    Args:
+        read: what a worker does with a path and the source's name; importable by name in another process.
+            Default: `read_picture` with `config`.
+    """
+
+    def __init__(self, config: DecodeConfig, read: Reader | None = None) -> None:
+        self.workers = config.workers
+        self._processes: KillableWorkers[Frame | Rejected] = KillableWorkers(
+            read or partial(read_picture, config=config),
+            lost=_lost,
+            workers=config.workers,
+            timeout_s=config.timeout_s,
+            memory_mb=config.memory_mb,
+        )
+
+    def submit(self, path: Path, origin_source: str) -> Future[Frame | Rejected]:
+        """Have a file decoded. The future never raises for bad files.
+
+        It is cancelled by `close`, and raises `agent.killable.WorkerStartError` if no worker process can be started.
+        """
+        return self._processes.submit(path, origin_source)
+
+    def close(self) -> None:
+        """Kill the workers and cancel what was not decoded; may be called again."""
+        self._processes.close()
+
+
+def _lost(reason: str, path: Path, source: str) -> Rejected:
+    """What becomes of a file whose worker died of it. Its hash is taken here: hashing is safe, decoding was not."""
+    try:
+        facts = os.lstat(path)
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+            return Rejected("", "not a regular file", _origin(path, source, facts))
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return Rejected("", reason, _origin(path, source, None))
+    return Rejected(sha256, reason, _origin(path, source, facts))

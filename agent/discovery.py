@@ -1,0 +1,112 @@
+"""Kinds from a graph with given parameters: diffusion, HDBSCAN* tree, selection, propagation.
+
+It knows nothing about how the parameters were chosen, nor about pictures, versions or earlier rounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from agent.graph import Graph, Rows, diffuse, regraph
+from agent.propagation import Labels, propagate, winners
+from agent.space import Points
+from agent.tree import linkage, select, spanning_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The parameters that are chosen without labels.
+
+    Attributes:
+        k: neighbours in the graph.
+        diffusion: steps.
+        selection: `eom` or `leaf`, of hdbscan.
+        min_cluster_size: in units of the square root of the number of observations.
+    """
+
+    k: int
+    diffusion: int
+    selection: str
+    min_cluster_size: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values, for the record."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What was found among N observations.
+
+    Attributes:
+        core_N: kind of each core member, -1 for everyone else.
+        label_N: likeliest kind of everyone; -1 where none can be reached.
+        probability_N: of that kind, float32.
+        share_NK: probabilities of all kinds.
+        persistence_K: stability score of hdbscan.
+        parent_K: node of the condensed tree above each kind; None at the top.
+        diffused_ND: the points after diffusion.
+    """
+
+    core_N: Labels
+    label_N: Labels
+    probability_N: Points
+    share_NK: Points
+    persistence_K: Points
+    parent_K: tuple[int | None, ...]
+    diffused_ND: Points
+
+    @property
+    def count(self) -> int:
+        """Number of kinds."""
+        return len(self.parent_K)
+
+
+def discover(
+    points_ND: Points, graph: Graph, weight_N: Rows, setting: Setting, min_samples: int, min_size: int
+) -> Kinds:
+    """Find kinds among N points of unit length, N >= 2.
+
+    Args:
+        graph: at least `setting.k` neighbours, or N - 1.
+        weight_N: what each observation weighs towards the smallest size of a kind.
+        min_samples: of hdbscan.
+        min_size: no kind is smaller.
+    """
+    graph = graph.first(setting.k)
+    diffused_ND = diffuse(points_ND, graph.neighbour_NK, setting.diffusion)
+    moved = regraph(diffused_ND, graph) if setting.diffusion else graph
+    tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
+    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection)
+    share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))
+    label_N, probability_N = winners(share_NK)
+    return Kinds(flat.label_N, label_N, probability_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
+
+
+def smallest(setting: Setting, weight_N: Rows, min_size: int) -> int:
+    """The smallest weight of a kind: it grows with the square root of the window, as the noise of a count does."""
+    return max(min_size, round(setting.min_cluster_size * float(np.sqrt(weight_N.sum()))))
+
+
+def one_kind(kinds: Kinds) -> Kinds:
+    """Everything together: the answer where nothing separates the kinds that were found; their cores are its core."""
+    whole = together(kinds.diffused_ND)
+    if kinds.count == 0:
+        return whole
+    return replace(whole, core_N=np.where(kinds.core_N >= 0, 0, -1).astype(np.int64))
+
+
+def together(points_ND: Points) -> Kinds:
+    """Everything is one kind, and all of it core."""
+    count = len(points_ND)
+    return Kinds(
+        core_N=np.zeros(count, dtype=np.int64),
+        label_N=np.zeros(count, dtype=np.int64),
+        probability_N=np.ones(count, dtype=np.float32),
+        share_NK=np.ones((count, 1), dtype=np.float32),
+        persistence_K=np.ones(1, dtype=np.float32),
+        parent_K=(None,),
+        diffused_ND=points_ND,
+    )

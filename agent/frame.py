@@ -1,0 +1,66 @@
+"""What a source yields: a frame, or the reason why there is none.
+
+A frame is one picture in memory. It knows nothing about storage, learning or kinds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What `stat` said of a file when it was read; equal stats mean an unchanged file."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a picture came from.
+
+    Attributes:
+        uri: absolute path or URL; bytes of a path that are not UTF-8 are backslash-escaped.
+        source: name of the watched folder or camera.
+        captured_at: when the picture was taken (EXIF, else mtime), UTC.
+        stat: the file's stat when it was read; None for pictures that are not files.
+    """
+
+    uri: str
+    source: str
+    captured_at: datetime
+    stat: FileStat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture.
+
+    Attributes:
+        sha256: hex digest of the bytes as they arrived; the picture's identity.
+        pixels_HWC: uint8 RGB, decoded from `thumbnail`, so that embedding again years later
+            starts from the same numbers.
+        thumbnail: the encoded picture that is stored (long side at most 256 px).
+        width_px, height_px: size of the original, after EXIF orientation.
+    """
+
+    sha256: str
+    pixels_HWC: NDArray[np.uint8]
+    thumbnail: bytes
+    width_px: int
+    height_px: int
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that is no picture, and why. `sha256` is empty where not a byte could be read."""
+
+    sha256: str
+    reason: str
+    origin: Origin

@@ -1,0 +1,83 @@
+"""The graph of nearest neighbours, and diffusion along it.
+
+It knows nothing about kinds or pictures: points of unit length in, rows of neighbours out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.space import Points, unit
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The k nearest neighbours of each point, nearest first, itself left out.
+
+    Attributes:
+        neighbour_NK: row numbers.
+        distance_NK: Euclidean distances, float32.
+    """
+
+    neighbour_NK: Rows
+    distance_NK: Points
+
+    def first(self, k: int) -> Graph:
+        """The same graph with only the k nearest."""
+        return Graph(self.neighbour_NK[:, :k], self.distance_NK[:, :k])
+
+
+def nearest(base_ND: Points, query_MD: Points, k: int) -> tuple[Rows, Points]:
+    """Row numbers and cosines (M, k) of the k nearest points of the base to each query; exact."""
+    index = faiss.IndexFlatIP(base_ND.shape[1])
+    index.add(np.ascontiguousarray(base_ND))
+    cosine_MK, row_MK = index.search(np.ascontiguousarray(query_MD), min(k, len(base_ND)))
+    return row_MK, cosine_MK
+
+
+def neighbour_graph(points_ND: Points, k: int) -> Graph:
+    """The exact graph of min(k, N - 1) neighbours among points of unit length."""
+    count = len(points_ND)
+    k = min(k, count - 1)
+    if k < 1:
+        return Graph(np.empty((count, 0), dtype=np.int64), np.empty((count, 0), dtype=np.float32))
+    row_NK, cosine_NK = nearest(points_ND, points_ND, k + 1)
+    itself_NK = row_NK == np.arange(count)[:, None]
+    # Among copies a point need not find itself: then the farthest goes.
+    itself_NK[~itself_NK.any(axis=1), -1] = True
+    neighbour_NK = row_NK[~itself_NK].reshape(count, k)
+    return Graph(neighbour_NK, euclidean(cosine_NK[~itself_NK].reshape(count, k)))
+
+
+def euclidean(cosine: Points) -> Points:
+    """Distance between points of unit length from their cosine."""
+    return np.sqrt(np.maximum(0, 2 - 2 * cosine), dtype=np.float32)
+
+
+def diffuse(points_ND: Points, neighbour_NK: Rows, steps: int) -> Points:
+    """Move each point to the normalised mean of its neighbours, `steps` times over; (N, D) float32."""
+    if neighbour_NK.shape[1] == 0:
+        return points_ND
+    for _ in range(steps):
+        mean_ND = np.zeros_like(points_ND)
+        for column_N in neighbour_NK.T:
+            mean_ND += points_ND[column_N]
+        points_ND = unit(mean_ND)
+    return points_ND
+
+
+def regraph(points_ND: Points, graph: Graph) -> Graph:
+    """The same neighbours after the points moved: distances measured anew, rows sorted again."""
+    distance_NK = np.empty_like(graph.distance_NK)
+    for column, neighbour_N in enumerate(graph.neighbour_NK.T):
+        distance_NK[:, column] = np.linalg.norm(points_ND - points_ND[neighbour_N], axis=1)
+    order_NK = np.argsort(distance_NK, axis=1, kind="stable")
+    return Graph(
+        np.take_along_axis(graph.neighbour_NK, order_NK, axis=1), np.take_along_axis(distance_NK, order_NK, axis=1)
+    )

@@ -1,0 +1,302 @@
+"""Online self-supervised learning: `Learner.observe` takes pictures of the stream and makes gradient steps of them.
+
+SimCLR (Chen et al. 2020) over the stream and a replay buffer, alignment of the replayed part to a teacher (CLA,
+Cignoni et al. 2025), EWC. It does no I/O, and knows nothing of stores, version numbers or clusters. Shapes: N
+pictures, 2N views (the first views of all, then the second views of all), D dimensions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from agent.augment import augment, whole_view
+from agent.config import Config
+from agent.consolidation import Consolidation, Happening
+from agent.device import HOST, autocast, host_values, upload
+from agent.encoder import Encoder, training_px
+from agent.objective import alignment, near_copies, nt_xent, nt_xent_of_each
+from agent.parts import join, part
+from agent.probes import Probes
+from agent.replay import Observation, Pictures, Recall, Replay
+from agent.student import Student
+
+__all__ = ["Diverged", "Learner", "Observation", "Step"]
+
+MEASURE_EVERY = 20
+"""Steps between measurements of drift and of EWC's share, which cost more than the numbers of each step."""
+
+FISHER_GROUP = 8
+"""Pictures that one pass backward serves in an estimate of the Fisher information."""
+
+BAD_STEPS = 3
+FEWEST_PROBES = 8
+
+
+class Diverged(Exception):
+    """Several steps in a row were not finite: the caller goes back to the last checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one gradient step measured.
+
+    Attributes:
+        ewc_ratio: EWC's pull as a share of the student's movement; like `drift`, as last measured.
+        views: augmented pictures that it cost.
+        events: type and detail of what was noticed since the last step.
+    """
+
+    step: int
+    loss: float
+    align_loss: float
+    grad_norm: float
+    ewc_ratio: float
+    drift: float
+    views: int
+    events: tuple[Happening, ...] = ()
+
+
+class Learner:
+    """A student that learns, and a teacher that follows it slowly and is what others see. Used by one thread.
+
+    Attributes:
+        side_px: side of the squares that observations carry.
+        learned_through: id of the last picture observed.
+        unpublished: the teacher has moved since `mark_published`.
+        steps: gradient steps made in all.
+    """
+
+    def __init__(self, config: Config, encoder: Encoder, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._trunk = encoder.trunk
+        self._image_px = encoder.image_px
+        self.side_px = training_px(encoder.image_px)
+        self._student = Student(config.learner, encoder, config.seed, device)
+        self._replay = Replay(config.replay, self.side_px, encoder.dim, Generator(HOST).manual_seed(config.seed))
+        self._chance = Generator(HOST).manual_seed(config.seed + 1)
+        self._consolidation = Consolidation(config.ewc, encoder.tail)
+        self._probes = Probes(encoder.new_tail().requires_grad_(False))
+        self._happenings: list[Happening] = []
+        self._bad_steps = 0
+        self._drift = 0.0
+        self._ewc_ratio = 0.0
+        self.steps = 0
+        self.learned_through = 0
+        self.unpublished = False
+
+    @property
+    def teacher(self) -> nn.Module:
+        """The tail of the encoder as it has been learned; it goes on changing, so copy it to keep it."""
+        return self._student.teacher
+
+    # ---------------------------------------------------------------- learning
+
+    def observe(self, batch: Sequence[Observation], updates: int) -> list[Step]:
+        """Learns from new pictures, mixed with replayed ones.
+
+        Args:
+            batch: pictures of the stream, in order. Near duplicates of what is remembered are only counted, and
+                updates shrink by their share.
+            updates: gradient steps that the batch pays for.
+
+        Raises:
+            Diverged: three steps in a row were not finite.
+        """
+        if not batch:
+            return []
+        fresh, novelty_N = self._replay.admit(batch)
+        enough = len(self._replay) >= min(self._config.ewc.fisher_samples, self._replay.capacity)
+        losses_of = self._losses_of_samples if enough else None
+        self._happenings += self._consolidation.notice(novelty_N, self.teacher, losses_of)
+        steps = self._make_steps(self._replay.collect(fresh), math.ceil(updates * len(fresh) / len(batch)))
+        self._replay.add(fresh)
+        self._draw_probes()
+        self.learned_through = max(self.learned_through, batch[-1].picture_id)
+        return steps
+
+    def rehearse(self, updates: int = 1) -> list[Step]:
+        """Learns from replayed pictures alone.
+
+        Raises:
+            Diverged: three steps in a row were not finite.
+        """
+        return self._make_steps(self._replay.collect([]), updates)
+
+    def _make_steps(self, stream: Pictures, updates: int) -> list[Step]:
+        steps = (self._make_step(stream) for _ in range(updates))
+        return [step for step in steps if step is not None]
+
+    def _make_step(self, stream: Pictures) -> Step | None:
+        """One gradient step; None where there is nothing to tell apart, or the numbers are not finite."""
+        settings = self._config.learner
+        pictures = stream + self._replay.sample(settings.replay_batch)
+        if len(pictures) < 2:
+            return None
+
+        features = self._trunk_of_views(pictures)
+        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        with autocast(self._device):
+            student_2ND = self._student.tail(features)
+            first_ND, second_ND = self._student.head(student_2ND).chunk(2)
+            contrast = nt_xent(first_ND, second_ND, settings.temperature, never_negative_NN)
+            align = self._alignment(student_2ND, features, replayed=len(pictures) - len(stream))
+
+        norm = self._student.descend(contrast + settings.align * align)
+        loss_value, align_value, norm_value = host_values([contrast, align, norm])
+        if not self._is_finite(loss_value, align_value, norm_value):
+            return None
+        self._advance()
+
+        events, self._happenings = tuple(self._happenings), []
+        return Step(
+            self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, 2 * len(pictures), events
+        )
+
+    def _trunk_of_views(self, pictures: Pictures) -> Tensor:
+        """Two random views of each picture as the trunk sees them, which student and teacher share."""
+        pixels = upload(pictures.pixels_NCHW, self._device).repeat(2, 1, 1, 1)
+        return self._trunk_of(augment(pixels, self._config.augment, self._image_px, self._chance))
+
+    def _trunk_of(self, x_BCHW: Tensor) -> Tensor:
+        with torch.no_grad(), autocast(self._device):
+            features: Tensor = self._trunk(x_BCHW)
+        return features
+
+    def _alignment(self, student_2ND: Tensor, features: Tensor, replayed: int) -> Tensor:
+        """To the teacher's embeddings of both views of the replayed pictures, which come last; 0 if there are none."""
+        if replayed == 0 or self._config.learner.align == 0:
+            return student_2ND.new_zeros(())
+        pictures = len(features) // 2
+        both = torch.arange(2 * pictures, device=features.device).view(2, pictures)[:, -replayed:].flatten()
+        with torch.no_grad():
+            teacher = self.teacher(features[both])
+        return alignment(student_2ND[both], teacher)
+
+    def _is_finite(self, *values: float) -> bool:
+        if all(math.isfinite(value) for value in values):
+            self._bad_steps = 0
+            return True
+        self._bad_steps += 1
+        if self._bad_steps >= BAD_STEPS:
+            raise Diverged(f"loss or gradient was not finite {BAD_STEPS} times in a row, after step {self.steps}")
+        return False
+
+    def _advance(self) -> None:
+        protects = self._config.ewc.strength > 0 and self._consolidation.ewc.anchored
+        ewc = self._consolidation.ewc if protects else None
+        if self.steps % MEASURE_EVERY == 0:
+            self._ewc_ratio = self._student.advance_measured(self.steps, ewc)
+            self.drift()
+        else:
+            self._student.advance(self.steps, ewc)
+        self.steps += 1
+        self.unpublished = True
+
+    def _losses_of_samples(self, model: nn.Module) -> Iterator[Tensor]:
+        """NT-Xent of replayed pictures, some at a time, against fixed embeddings of the others (for EWC's Fisher)."""
+        settings = self._config.learner
+        pictures = self._replay.sample(self._config.ewc.fisher_samples)
+        features = self._trunk_of_views(pictures)
+        negative_NN = ~near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        with torch.no_grad(), autocast(self._device):
+            others_2ND = self._student.head(model(features))
+        views = features.view(2, len(pictures), *features.shape[1:])
+        for start in range(0, len(pictures), FISHER_GROUP):
+            group = slice(start, start + FISHER_GROUP)
+            with autocast(self._device):
+                first_BD, second_BD = self._student.head(model(views[:, group].flatten(0, 1))).chunk(2)
+            negative_B2N = negative_NN[group].repeat(1, 2)
+            yield nt_xent_of_each(first_BD, second_BD, others_2ND, negative_B2N, settings.temperature)
+
+    # ---------------------------------------------------------------- what others ask
+
+    def views_per_update(self, arrived: int) -> int:
+        """Views that one step costs when `arrived` pictures of the stream are in it."""
+        return 2 * (arrived + min(self._config.learner.replay_batch, len(self._replay)))
+
+    def set_kinds(self, kind_of: Mapping[str, int]) -> None:
+        """sha256 -> cluster, as the last clustering has it; the replay buffer keeps a balance between them."""
+        self._replay.balance_by(kind_of)
+
+    def repeats(self) -> dict[str, int]:
+        """sha256 of a remembered picture -> near duplicates of it that were turned away."""
+        return dict(self._replay.repeats)
+
+    def forget(self, shas: Sequence[str]) -> None:
+        """Removes pictures from memory for good."""
+        self._replay.forget(shas)
+        self._draw_probes(anew=True)
+
+    def drift(self) -> float:
+        """1 - mean cosine between the teacher and its last published state, on the probe pictures."""
+        with autocast(self._device):
+            drift = self._probes.drift_of(self.teacher)
+        if drift is not None:
+            (self._drift,) = host_values([drift])
+        return self._drift
+
+    def mark_published(self) -> None:
+        """The teacher, as it is now, has become an encoder version; drift starts from here, on new probes."""
+        self._probes.publish(self.teacher)
+        self._draw_probes(anew=True)
+        self._drift = 0.0
+        self.unpublished = False
+
+    def _draw_probes(self, *, anew: bool = False) -> None:
+        """Probe pictures are those first remembered; more of them while there are fewer than configured."""
+        wanted = min(self._config.publish.probes, len(self._replay))
+        grown = len(self._probes) < self._config.publish.probes and wanted >= max(FEWEST_PROBES, 2 * len(self._probes))
+        if anew or grown:
+            self._set_probes(self._replay.sample(wanted))
+
+    def _set_probes(self, pictures: Pictures) -> None:
+        pixels = upload(pictures.pixels_NCHW, self._device)
+        self._probes.set_pictures(pictures.shas, self._trunk_of(whole_view(pixels, self._image_px)))
+
+    # ---------------------------------------------------------------- state
+
+    def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything the next step depends on: tensors, and JSON values. Pictures are named by sha256."""
+        replay, replay_meta = self._replay.state_dict()
+        consolidation, consolidation_meta = self._consolidation.state_dict()
+        tensors = {
+            "student": self._student.state_dict(),
+            "published": self._probes.published.state_dict(),
+            "consolidation": consolidation,
+            "replay": replay,
+            "chance": {"state": self._chance.get_state()},
+        }
+        meta = {
+            "steps": self.steps,
+            "learned_through": self.learned_through,
+            "unpublished": self.unpublished,
+            "drift": self._drift,
+            "ewc_ratio": self._ewc_ratio,
+            "probes": self._probes.shas,
+            "replay": replay_meta,
+            "consolidation": consolidation_meta,
+        }
+        return join(tensors), meta
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
+        """Goes on from `state_dict`.
+
+        Args:
+            recall: gives pictures back by sha256; those that are gone are left out of memory.
+        """
+        self._student.load_state_dict(part(tensors, "student"))
+        self._probes.published.load_state_dict(part(tensors, "published"))
+        self._consolidation.load_state_dict(part(tensors, "consolidation"), meta["consolidation"])
+        self._replay.load_state_dict(part(tensors, "replay"), meta["replay"], recall)
+        self._chance.set_state(part(tensors, "chance")["state"])
+        self._set_probes(self._replay.collect(sorted(recall(meta["probes"]), key=lambda o: o.sha256)))
+        self.steps, self.learned_through = meta["steps"], meta["learned_through"]
+        self.unpublished, self._bad_steps, self._happenings = meta["unpublished"], 0, []
+        self._drift, self._ewc_ratio = meta["drift"], meta["ewc_ratio"]

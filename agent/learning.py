@@ -1,0 +1,137 @@
+"""When the learner is loaded, and whether it may work: the main thread's view of training.
+
+Knows nothing of how a batch is learned from; that is `agent.train_worker`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+import torch
+
+from agent.config import Config
+from agent.embed_worker import EmbedWorker
+from agent.encoder import Encoder
+from agent.train_worker import TrainWorker
+from storage.queries import Queries
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Learning:
+    """The training worker, built when there is first something to learn.
+
+    Its libraries take seconds to import (avalanche 6-8 s): a thread does that while the agent already sees, and
+    an agent that has nothing to learn never pays for it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        encoder: Encoder,
+        device: torch.device,
+        store: Store,
+        queries: Queries,
+        embedding: EmbedWorker,
+        checkpoints: Path,
+    ) -> None:
+        self._config = config
+        self._queries = queries
+        self._build = partial(_build_worker, config, encoder, device, store, queries, embedding, checkpoints)
+        self._worker: TrainWorker | None = None
+        self._failure: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._paused = PausedFlag(queries)
+
+    @property
+    def enabled(self) -> bool:
+        return self._config.learner.views_per_picture > 0
+
+    @property
+    def debt_views(self) -> float:
+        if not self.enabled:
+            return 0.0
+        waiting = min(self._queries.count_after(self._learned_through), self._config.learner.debt_pictures)
+        return waiting * self._config.learner.views_per_picture
+
+    @property
+    def _learned_through(self) -> int:
+        if self._worker is not None:
+            return self._worker.learned_through
+        through = self._queries.state("learned_through")
+        return through if isinstance(through, int) else 0
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to learn or to publish, or learning is off."""
+        if not self.enabled or self._paused():
+            return True
+        nothing_waits = self._queries.count_after(self._learned_through) == 0
+        return nothing_waits and (self._worker is None or not self._worker.unpublished)
+
+    def step(self, *, draining: bool) -> bool:
+        """One batch, if there is one; False when there is nothing to do now.
+
+        Raises:
+            Exception: whatever building the learner failed with.
+        """
+        if not self.enabled or self._paused():
+            return False
+        if self._failure is not None:
+            raise self._failure
+        if self._worker is not None:
+            return self._worker.step(draining=draining)
+        if self._thread is None and self._queries.count_after(self._learned_through) > 0:
+            self._thread = threading.Thread(target=self._load, name="load learner", daemon=True)
+            self._thread.start()
+        return False
+
+    def _load(self) -> None:
+        try:
+            self._worker = self._build()
+        except Exception as error:  # noqa: BLE001  the edge of a thread: the main thread raises it
+            self._failure = error
+
+    def save(self) -> None:
+        if self._worker is not None:
+            self._worker.save()
+
+
+class PausedFlag:
+    """Whether people have paused learning, asked of the events at most once a second."""
+
+    def __init__(self, queries: Queries, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queries = queries
+        self._clock = clock
+        self._asked_at = -1.0
+        self._paused = False
+
+    def __call__(self) -> bool:
+        now = self._clock()
+        if self._asked_at < 0 or now - self._asked_at > 1.0:
+            self._asked_at = now
+            self._paused = self._queries.paused()
+        return self._paused
+
+
+def _build_worker(
+    config: Config,
+    encoder: Encoder,
+    device: torch.device,
+    store: Store,
+    queries: Queries,
+    embedding: EmbedWorker,
+    checkpoints: Path,
+) -> TrainWorker:
+    from agent.learner import Learner  # imports avalanche
+
+    worker = TrainWorker(Learner(config, encoder, device), store, queries, embedding, config, checkpoints)
+    if worker.restore():
+        log.info("learning goes on", learned_through=worker.learned_through)
+    return worker

@@ -1,0 +1,155 @@
+"""One round's kinds, put together for people and for lineage: labels, exemplars, statistics.
+
+It knows nothing about how kinds were found, nor about identity over time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.discovery import Kinds
+from agent.propagation import Labels
+from agent.space import Points, unit
+
+NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One round's kinds.
+
+    Attributes:
+        ids_N: picture ids, in the order given to `Clusterer.fit`.
+        label_N: 0 .. K-1, -1 unassigned; int64.
+        probability_N: float32 in [0, 1].
+        core_N: bool; member by HDBSCAN itself.
+        coarser: label -> number of its parent in the condensed tree (equal numbers belong together), None at the top.
+        exemplars: label -> picture ids, the medoid first, then ever different ones.
+        statistics: label -> what was measured.
+        parameters: the setting in use, how it was chosen and the scores.
+        neighbour_NK: rows (positions in `ids_N`) of the nearest pictures; may be of width 0.
+    """
+
+    ids_N: NDArray[np.int64]
+    label_N: NDArray[np.int64]
+    probability_N: NDArray[np.float32]
+    core_N: NDArray[np.bool_]
+    coarser: dict[int, int | None]
+    exemplars: dict[int, tuple[int, ...]]
+    statistics: dict[int, dict[str, float]]
+    parameters: dict[str, object]
+    neighbour_NK: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+
+
+def nothing_yet(ids_N: NDArray[np.int64], parameters: dict[str, object]) -> Partition:
+    """Everything unassigned."""
+    count = len(ids_N)
+    return Partition(
+        ids_N=ids_N.astype(np.int64),
+        label_N=np.full(count, NONE, dtype=np.int64),
+        probability_N=np.zeros(count, dtype=np.float32),
+        core_N=np.zeros(count, dtype=np.bool_),
+        coarser={},
+        exemplars={},
+        statistics={},
+        parameters=parameters,
+    )
+
+
+def assemble(
+    ids_N: NDArray[np.int64],
+    points_ND: Points,
+    burst_N: Labels,
+    kinds: Kinds,
+    stability_K: Points,
+    assign: float,
+    exemplars: int,
+    parameters: dict[str, object],
+    neighbour_NK: Labels,
+) -> Partition:
+    """From observations back to pictures: near copies share what was found for the one that stands for them.
+
+    Args:
+        points_ND: all pictures' points.
+        burst_N: for each picture its row among the observations.
+        stability_K: of each kind under subsampling.
+        assign: probability below which a picture stays unassigned.
+        exemplars: most exemplars of a kind.
+        neighbour_NK: for each picture the rows of its nearest pictures.
+    """
+    core_N = kinds.core_N[burst_N] >= 0
+    probability_N = kinds.probability_N[burst_N]
+    label_N = np.where(core_N | (probability_N >= assign), kinds.label_N[burst_N], NONE)
+    stands_N = first_of_each(burst_N)
+    chosen: dict[int, tuple[int, ...]] = {}
+    statistics: dict[int, dict[str, float]] = {}
+    for kind in range(kinds.count):
+        member_M = np.flatnonzero(label_N == kind)
+        heart_M = np.flatnonzero((label_N == kind) & core_N & stands_N)
+        chosen[kind] = tuple(ids_N[heart_M[diverse(points_ND[heart_M], exemplars)]].tolist())
+        statistics[kind] = {
+            "size": float(len(member_M)),
+            "core_size": float(core_N[member_M].sum()),
+            "observations": float(stands_N[member_M].sum()),
+            "persistence": float(kinds.persistence_K[kind]),
+            "stability": float(stability_K[kind]),
+            "mean_probability": float(probability_N[member_M].mean()),
+            "cohesion": cohesion(points_ND[member_M]),
+        }
+    return Partition(
+        ids_N=ids_N.astype(np.int64),
+        label_N=label_N.astype(np.int64),
+        probability_N=np.where(label_N == NONE, 0, probability_N).astype(np.float32),
+        core_N=core_N & (label_N != NONE),
+        coarser=dict(enumerate(kinds.parent_K)),
+        exemplars=chosen,
+        statistics=statistics,
+        parameters=parameters,
+        neighbour_NK=neighbour_NK,
+    )
+
+
+def reordered(partition: Partition, position_N: NDArray[np.int64]) -> Partition:
+    """The same partition with its pictures in another order."""
+    neighbour_NK = partition.neighbour_NK
+    if len(neighbour_NK):
+        neighbour_NK = np.argsort(position_N, kind="stable")[neighbour_NK][position_N]
+    return replace(
+        partition,
+        ids_N=partition.ids_N[position_N],
+        label_N=partition.label_N[position_N],
+        probability_N=partition.probability_N[position_N],
+        core_N=partition.core_N[position_N],
+        neighbour_NK=neighbour_NK,
+    )
+
+
+def first_of_each(burst_N: Labels) -> NDArray[np.bool_]:
+    """True for the first picture of each burst."""
+    first_N = np.zeros(len(burst_N), dtype=np.bool_)
+    first_N[np.unique(burst_N, return_index=True)[1]] = True
+    return first_N
+
+
+def diverse(points_MD: Points, most: int) -> Labels:
+    """Rows of up to `most` points: the one nearest to the centre, then always the farthest from those taken.
+
+    Farthest-first traversal (Gonzalez 1985).
+    """
+    if len(points_MD) == 0:
+        return np.empty(0, dtype=np.int64)
+    taken = [int((points_MD @ points_MD.mean(axis=0)).argmax())]
+    nearest_M = points_MD @ points_MD[taken[0]]
+    while len(taken) < min(most, len(points_MD)):
+        nearest_M[taken] = np.inf
+        taken.append(int(nearest_M.argmin()))
+        nearest_M = np.maximum(nearest_M, points_MD @ points_MD[taken[-1]])
+    return np.array(taken, dtype=np.int64)
+
+
+def cohesion(points_MD: Points) -> float:
+    """Mean cosine of the members to their centre."""
+    return float((points_MD @ unit(points_MD.mean(axis=0, keepdims=True))[0]).mean())

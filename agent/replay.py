@@ -1,0 +1,220 @@
+"""The replay buffer: a bounded memory of past pictures that is mixed into every training batch.
+
+Half of it holds the newest, half a reservoir of all before, balanced over the kinds. It lives on the host, as uint8
+at training resolution. It knows nothing of networks. Shapes: N pictures, S side, D innate dimensions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from agent.config import ReplayConfig
+from agent.reservoir import BalancedReservoir
+
+UNASSIGNED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A picture on its way into the learner.
+
+    Attributes:
+        pixels_CHW: uint8 RGB, `(3, S, S)` with S = `agent.encoder.training_px(image_px)`.
+        innate_D: float32, of any length.
+    """
+
+    picture_id: int
+    sha256: str
+    pixels_CHW: Tensor
+    innate_D: NDArray[np.float32]
+
+
+Recall = Callable[[Sequence[str]], Sequence[Observation]]
+"""sha256 of pictures to the pictures, those that are still there, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A batch of them: uint8 `(N, 3, S, S)` and unit float32 `(N, D)`, on the host."""
+
+    shas: list[str]
+    pixels_NCHW: Tensor
+    innate_ND: Tensor
+
+    def __len__(self) -> int:
+        return len(self.shas)
+
+    def __add__(self, other: Pictures) -> Pictures:
+        return Pictures(
+            self.shas + other.shas,
+            torch.cat([self.pixels_NCHW, other.pixels_NCHW]),
+            torch.cat([self.innate_ND, other.innate_ND]),
+        )
+
+
+class Replay:
+    """See the module. All of it is deterministic given the generator.
+
+    Attributes:
+        repeats: sha256 of a kept picture -> how many near duplicates of it were turned away.
+    """
+
+    def __init__(self, config: ReplayConfig, side_px: int, dim: int, generator: Generator) -> None:
+        bytes_each = 3 * side_px**2 + 4 * dim
+        self.capacity = min(config.capacity, config.capacity_mb * 2**20 // bytes_each)
+        self._config = config
+        self._generator = generator
+        self._recent_room = round(self.capacity * config.recent_share)
+        host = generator.device
+        # Untouched pages of these cost nothing. One slot over: a picture enters before another leaves.
+        self._pixels = torch.empty((self.capacity + 1, 3, side_px, side_px), dtype=torch.uint8, device=host)
+        self._innate = torch.zeros((self.capacity + 1, dim), device=host)
+        self._sha_of: dict[int, str] = {}
+        self._free = list(range(self.capacity, -1, -1))
+        self._recent: deque[int] = deque()
+        self._reservoir = BalancedReservoir(self.capacity - self._recent_room, self._groups_of, generator)
+        self._kinds: Mapping[str, int] = {}
+        self.repeats: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._sha_of)
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._sha_of.values()
+
+    def balance_by(self, kinds: Mapping[str, int]) -> None:
+        """sha256 -> cluster id, as the last clustering has it; pictures that it lacks count as one group."""
+        self._kinds = kinds
+
+    def _groups_of(self, slots_N: Tensor) -> Tensor:
+        groups = [self._kinds.get(self._sha_of[slot], UNASSIGNED) for slot in slots_N.tolist()]
+        return torch.tensor(groups, dtype=torch.long, device=slots_N.device)
+
+    def collect(self, batch: Sequence[Observation]) -> Pictures:
+        """The batch as tensors."""
+        if not batch:
+            return Pictures([], self._pixels[:0], self._innate[:0])
+        innate_ND = torch.from_numpy(np.stack([o.innate_D for o in batch])).to(self._innate)
+        return Pictures(
+            [o.sha256 for o in batch], torch.stack([o.pixels_CHW for o in batch]), F.normalize(innate_ND, dim=1)
+        )
+
+    def admit(self, batch: Sequence[Observation]) -> tuple[list[Observation], Tensor]:
+        """The near-duplicate gate: pictures worth training on, and the novelty of each of the batch.
+
+        A picture whose innate cosine to a kept one, or to an earlier one of the batch, is above `near_duplicate` is
+        counted as a repeat of it and turned away. (Without a gate, frames of a video train on themselves: 10 against
+        31 % on Kinetics, Purushwalkam et al. 2022.)
+
+        Returns:
+            fresh: what passed, in order.
+            novelty_N: 1 - cosine to the most alike kept picture; 1 while nothing is kept.
+        """
+        innate_ND = self.collect(batch).innate_ND
+        slots = self._slots()
+        kept_MD = self._innate[slots]
+        to_kept = torch.cat([innate_ND @ kept_MD.T, innate_ND.new_full((len(batch), 1), -1.0)], dim=1)
+        best_N, nearest_N = to_kept.max(dim=1)
+        to_batch = innate_ND @ innate_ND.T
+        fresh: list[int] = []
+        for i in range(len(batch)):
+            twins = [j for j in fresh if to_batch[i, j] > self._config.near_duplicate]
+            if twins:
+                self._count_repeat(batch[twins[0]].sha256)
+            elif best_N[i] > self._config.near_duplicate:
+                self._count_repeat(self._sha_of[slots[int(nearest_N[i])]])
+            else:
+                fresh.append(i)
+        novelty_N = 1 - best_N if slots else torch.ones_like(best_N)
+        return [batch[i] for i in fresh], novelty_N
+
+    def _count_repeat(self, sha256: str) -> None:
+        self.repeats[sha256] = self.repeats.get(sha256, 0) + 1
+
+    def add(self, batch: Sequence[Observation]) -> None:
+        """Keeps pictures as the newest; the oldest of the newest are offered to the reservoir."""
+        for observation in batch:
+            self._recent.append(self._place(observation))
+            if len(self._recent) > self._recent_room:
+                leaving = torch.tensor([self._recent.popleft()], device=self._generator.device)
+                self._release(self._reservoir.offer(leaving).tolist())
+
+    def _place(self, observation: Observation) -> int:
+        slot = self._free.pop()
+        picture = self.collect([observation])
+        self._pixels[slot] = picture.pixels_NCHW[0]
+        self._innate[slot] = picture.innate_ND[0]
+        self._sha_of[slot] = observation.sha256
+        return slot
+
+    def forget(self, shas: Sequence[str]) -> None:
+        """Removes pictures for good."""
+        gone = {slot for slot, sha in self._sha_of.items() if sha in set(shas)}
+        self._recent = deque(slot for slot in self._recent if slot not in gone)
+        stays = torch.tensor([n not in gone for n in self._reservoir.numbers_N.tolist()], dtype=torch.bool,
+                             device=self._generator.device)  # fmt: skip
+        self._reservoir.restore(self._reservoir.numbers_N[stays], self._reservoir.keys_N[stays])
+        self._release(sorted(gone))
+
+    def _release(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self.repeats.pop(self._sha_of.pop(slot), None)
+            self._free.append(slot)
+
+    def _slots(self) -> list[int]:
+        return [*self._recent, *self._reservoir.numbers_N.tolist()]
+
+    def sample(self, count: int) -> Pictures:
+        """At most `count` pictures without replacement; the newest and the reservoir by their share, and each makes
+        up for what the other lacks."""
+        old = self._shuffled(self._reservoir.numbers_N.tolist())
+        new = self._shuffled(list(self._recent))
+        from_old = min(len(old), max(count - round(count * self._config.recent_share), count - len(new)))
+        return self._take(old[:from_old] + new[: count - from_old])
+
+    def _shuffled(self, slots: list[int]) -> list[int]:
+        order = torch.randperm(len(slots), generator=self._generator, device=self._generator.device)
+        return [slots[i] for i in order.tolist()]
+
+    def _take(self, slots: Sequence[int]) -> Pictures:
+        index = torch.tensor(slots, dtype=torch.long, device=self._generator.device)
+        return Pictures([self._sha_of[s] for s in slots], self._pixels[index], self._innate[index])
+
+    def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and JSON values; pictures by sha256 alone."""
+        reservoir = self._reservoir.numbers_N.tolist()
+        meta = {
+            "recent": [self._sha_of[slot] for slot in self._recent],
+            "reservoir": [self._sha_of[slot] for slot in reservoir],
+            "repeats": dict(self.repeats),
+        }
+        return {"keys": self._reservoir.keys_N, "chance": self._generator.get_state()}, meta
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
+        """Takes the pictures from `recall`; those that it no longer has are left out."""
+        found = {o.sha256: o for o in recall([*meta["recent"], *meta["reservoir"]])}
+        self._empty()
+        for sha in meta["recent"]:
+            if sha in found:
+                self._recent.append(self._place(found[sha]))
+        kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found]
+        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
+        host = self._generator.device
+        numbers_N = torch.tensor(slots, dtype=torch.long, device=host)
+        self._reservoir.restore(numbers_N, tensors["keys"][torch.tensor(kept, dtype=torch.long, device=host)])
+        self.repeats = {sha: int(count) for sha, count in meta["repeats"].items() if sha in found}
+        self._generator.set_state(tensors["chance"])
+
+    def _empty(self) -> None:
+        self._sha_of.clear()
+        self._recent.clear()
+        self._free = list(range(self.capacity, -1, -1))

@@ -1,0 +1,97 @@
+"""How good kinds are, without labels: silhouette, modularity, stability under subsampling, valleys.
+
+It knows nothing about settings, graphs or pictures: points and labels in, numbers out.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+
+from agent.graph import Rows
+from agent.propagation import Labels
+from agent.space import Points
+
+SILHOUETTE_POINTS = 2_000
+# Members of a kind that speak for it when valleys are looked for.
+VALLEY_POINTS = 1_000
+# Positions along the line between two kinds' centres at which the density is looked at.
+PROFILE = 64
+
+
+def silhouette(points_ND: Points, label_N: Labels, rng: np.random.Generator) -> float:
+    """Mean silhouette by cosine, on at most SILHOUETTE_POINTS assigned points; 0 for fewer than two kinds."""
+    row_M = np.flatnonzero(label_N >= 0)
+    if len(row_M) > SILHOUETTE_POINTS:
+        row_M = rng.choice(row_M, SILHOUETTE_POINTS, replace=False)
+    kinds = len(np.unique(label_N[row_M]))
+    if kinds < 2 or kinds >= len(row_M):
+        return 0.0
+    return float(silhouette_score(points_ND[row_M], label_N[row_M], metric="cosine"))
+
+
+def modularity(neighbour_NK: Rows, label_N: Labels) -> float:
+    """Share of the graph's edges within kinds, beyond what their sizes explain (Newman and Girvan 2004); in [-0.5, 1].
+
+    It is the counterweight to the silhouette, which is content with few coarse kinds.
+    """
+    count, k = neighbour_NK.shape
+    start_E, end_E = np.repeat(label_N, k), label_N[neighbour_NK.ravel()]
+    inside_E = (start_E >= 0) & (end_E >= 0)
+    if not inside_E.any():
+        return 0.0
+    start_E, end_E = start_E[inside_E], end_E[inside_E]
+    kinds = int(label_N.max()) + 1
+    leaving_K = np.bincount(start_E, minlength=kinds) / len(start_E)
+    arriving_K = np.bincount(end_E, minlength=kinds) / len(end_E)
+    return float((start_E == end_E).mean() - leaving_K @ arriving_K)
+
+
+def agreement(label_N: Labels, other_N: Labels) -> float:
+    """Adjusted Rand index, not below 0."""
+    return max(0.0, float(adjusted_rand_score(label_N, other_N)))
+
+
+def kind_stability(label_N: Labels, other_N: Labels, kinds: int) -> Points:
+    """For each kind the largest Jaccard index with a kind of the other labelling (Hennig 2007), (K,)."""
+    stability_K = np.zeros(kinds, dtype=np.float32)
+    for kind in range(kinds):
+        mine_N = label_N == kind
+        for other in np.unique(other_N[mine_N & (other_N >= 0)]):
+            theirs_N = other_N == other
+            stability_K[kind] = max(stability_K[kind], (mine_N & theirs_N).sum() / (mine_N | theirs_N).sum())
+    return stability_K
+
+
+def separation(points_ND: Points, label_N: Labels, kinds: int) -> float:
+    """1 minus the median over pairs of kinds of their `valley`: how clearly there is more than one kind; 0 for one.
+
+    A silhouette cannot tell one kind from several: it is as high for one elongated cloud that is cut in two.
+    """
+    members = [points_ND[np.flatnonzero(label_N == kind)] for kind in range(kinds)]
+    spoken = [group[:: 1 + len(group) // VALLEY_POINTS] for group in members if len(group) > 1]
+    valleys = [valley(one, other) for one, other in combinations(spoken, 2)]
+    return 1 - float(np.median(valleys)) if valleys else 0.0
+
+
+def valley(one_ND: Points, other_MD: Points) -> float:
+    """Density between two groups over the lower of their peaks, along the line through their centres.
+
+    0: nothing lies between them; 1: no valley. Each group counts the same, however large it is.
+    """
+    axis = one_ND.mean(axis=0) - other_MD.mean(axis=0)
+    at_N, at_M = one_ND @ axis, other_MD @ axis
+    spread = float(np.sqrt((at_N.var() + at_M.var()) / 2))
+    width = max(1e-9, 1.06 * spread * min(len(at_N), len(at_M)) ** -0.2)
+    grid = np.linspace(at_M.mean(), at_N.mean(), PROFILE)
+    density = profile(grid, at_N, width) + profile(grid, at_M, width)
+    half, quarter = PROFILE // 2, PROFILE // 4
+    peak = max(1e-30, min(density[:half].max(), density[half:].max()))
+    return float(min(1.0, density[quarter:-quarter].min() / peak))
+
+
+def profile(grid: Points, at_N: Points, width: float) -> Points:
+    """Gaussian kernel density of values at the positions of the grid, up to a constant factor."""
+    return np.asarray(np.exp(-0.5 * ((grid[:, None] - at_N[None, :]) / width) ** 2).mean(axis=1))

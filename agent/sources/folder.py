@@ -1,0 +1,312 @@
+"""A watched folder: finds its pictures, waits until they stand still, has them decoded and puts them into the inbox.
+
+File events are hints, the scan is the truth: a file is found at the latest by the next scan, and read once for each
+state it settles in. What is stored already is asked of the catalogue, so a restart is the same as going on. It knows
+nothing about embedding or kinds, and never changes a file.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from agent.config import FolderConfig
+from agent.decode import DecodePool
+from agent.frame import FileStat, Frame, Rejected
+from agent.inbox import Inbox
+from agent.sources.backlog import Backlog, fingerprint
+from agent.sources.listing import Listing, PathRules
+from agent.sources.mounts import filesystem_of, misses_events
+from agent.sources.presence import Presence
+from agent.sources.protocol import Catalogue, Health, SourceError
+from agent.sources.stability import StabilityTracker, file_stat
+from agent.sources.watch import Watch
+from agent.uri import file_uri
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.2
+"""The longest that the thread sleeps without looking at its stop flag."""
+
+IN_FLIGHT_PER_WORKER = 4
+RETRY_S = (1.0, 5.0, 15.0, 60.0)
+LEFT_RESCAN_S = 1.0
+SCAN_SHARE = 20
+"""After something left, the next scan waits at least so many times as long as the last one took."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    path: str
+    future: Future[Frame | Rejected]
+
+
+class FolderSource:
+    """One watched folder. `run` and `drain` belong to one thread; the attributes may be read by any.
+
+    Args:
+        root: the folder, with all folders in it; links in it are not followed.
+        name: of the source.
+        exclude: folders in it that are left out, such as the data directory.
+        clock: monotonic seconds.
+        wall_ns: nanoseconds since the epoch, to be compared with mtimes.
+
+    Attributes:
+        health, detail: see `agent.sources.protocol.Source`.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        name: str,
+        config: FolderConfig,
+        catalogue: Catalogue,
+        pool: DecodePool,
+        inbox: Inbox,
+        exclude: Sequence[Path] = (),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.name = name
+        self.health: Health = "online"
+        self.detail = ""
+        self._root = os.path.abspath(root)
+        self._config = config
+        self._pool = pool
+        self._inbox = inbox
+        self._clock = clock
+        self._wall_ns = wall_ns
+        self._rules = PathRules(self._root, config.ignore, exclude)
+        self._presence = Presence(self._root, name, catalogue)
+        self._tracker = StabilityTracker(config.settle_s, clock=clock)
+        self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
+        self._in_flight: deque[_Reading] = deque()
+        self._busy: set[str] = set()
+        self._folders: deque[str] = deque()
+        self._wake, self._lost, self._left = threading.Event(), threading.Event(), threading.Event()
+        self._scanned_at, self._scan_s, self._scan_due = 0.0, 0.0, 0.0
+
+    # ---------------------------------------------------------------- the two ways to go
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop`. Trouble of any kind is reported, waited out and tried again."""
+        watch = self._choose_watch()
+        self._scan_due, failures = self._clock(), 0
+        try:
+            while not stop.is_set():
+                try:
+                    self._turn(watch, stop)
+                    failures = 0
+                except CancelledError:  # the pool was closed: we are being stopped
+                    return
+                except Exception as error:  # the edge of this worker: a full disk or a locked database must pass
+                    log.exception("the source failed; trying again", source=self.name)
+                    self._report("degraded", f"{type(error).__name__}: {error}".splitlines()[0])
+                    self._start_over()
+                    stop.wait(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                    failures += 1
+        finally:
+            if watch is not None:
+                watch.stop()
+
+    def drain(self, stop: threading.Event) -> None:
+        """Read all that is there, in order of (mtime, path), wait for what still grows, and for the inbox.
+
+        Raises:
+            SourceError: the folder does not exist.
+        """
+        if not os.path.isdir(self._root):
+            raise SourceError(f"{self._root} is not a folder; create it, or watch another one")
+        self._scan(stop)
+        while not stop.is_set() and (self._in_flight or len(self._backlog) or len(self._tracker)):
+            self._advance(stop)
+            self._rest()
+        self._inbox.join(stop)
+
+    # ---------------------------------------------------------------- one turn
+
+    def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
+        watching = watch is not None and self.health != "offline" and watch.revive()
+        interval_s = self._config.rescan_s if watching else self._config.poll_s
+        if self._scan_is_due(interval_s):
+            returned = self._scan(stop)
+            if watch is not None and returned:
+                watch.renew()
+        if self.health != "offline":
+            self._report_handicaps(watch)
+        while self._folders:
+            for path, _ in Listing(self._rules).files(self._folders.popleft(), stop):
+                self._tracker.touch(path)
+        self._advance(stop)
+        self._rest()
+
+    def _advance(self, stop: threading.Event) -> None:
+        """Move everything one step on: settled, submitted, delivered."""
+        for path, stat in self._tracker.settled():
+            self._backlog.add(path, stat)
+        self._submit()
+        while self._in_flight and self._in_flight[0].future.done() and not stop.is_set():
+            reading = self._in_flight.popleft()
+            self._deliver(reading, stop)
+            self._busy.discard(reading.path)
+            self._submit()
+
+    def _submit(self) -> None:
+        """Keep the workers busy, and no more than that: what is queued is on the disk anyway."""
+        while len(self._in_flight) < IN_FLIGHT_PER_WORKER * self._pool.workers:
+            found = self._backlog.pop()
+            if found is None:
+                return
+            path, stat = found
+            if path in self._busy or file_stat(path) != stat:
+                self._tracker.touch(path)  # it is being read, or changed while it waited
+                continue
+            future = self._pool.submit(Path(path), self.name)
+            future.add_done_callback(lambda _: self._wake.set())
+            self._in_flight.append(_Reading(path, future))
+            self._busy.add(path)
+
+    def _deliver(self, reading: _Reading, stop: threading.Event) -> None:
+        """Put a result into the inbox, unless the file has changed or gone while it was read."""
+        item = reading.future.result()
+        now = file_stat(reading.path)
+        if now is None and isinstance(item, Rejected):
+            return
+        if now is not None and item.origin.stat is not None and now != item.origin.stat:
+            self._tracker.touch(reading.path)
+            return
+        self._inbox.put(item, stop)
+
+    def _rest(self) -> None:
+        """Sleep until something is to be done, or a tick."""
+        next_s = self._tracker.next_in_s()
+        self._wake.wait(TICK_S if next_s is None else min(TICK_S, max(next_s, 0.005)))
+        self._wake.clear()
+
+    # ---------------------------------------------------------------- scanning
+
+    def _scan_is_due(self, interval_s: float) -> bool:
+        now = self._clock()
+        due = min(self._scan_due, self._scanned_at + interval_s)
+        if self._left.is_set():
+            pause_s = max(LEFT_RESCAN_S, SCAN_SHARE * self._scan_s)
+            due = min(due, max(self._scanned_at + pause_s, now + self._config.settle_s))
+            self._left.clear()
+        if self._lost.is_set():
+            due = now
+            self._lost.clear()
+        self._scan_due = due
+        return now >= due
+
+    def _scan(self, stop: threading.Event) -> bool:
+        """Look at all files: queue those that are new or changed, note those that are gone.
+
+        Returns:
+            whether the root was away, or is another folder than at the last scan.
+        """
+        began, wall_ns = self._clock(), self._wall_ns()
+        listing = Listing(self._rules)
+        uris: set[int] = set()
+        fingerprints: set[int] = set()
+        found: list[tuple[str, FileStat]] = []
+        identity = self._presence.identity()
+        for path, stat in listing.files(self._root, stop) if identity is not None else ():
+            uris.add(hash(file_uri(path)))
+            if self._backlog.is_done(path, stat):
+                fingerprints.add(fingerprint(path, stat))
+            elif path not in self._busy:
+                found.append((path, stat))
+        if stop.is_set():
+            return False
+        verdict = self._presence.judge(identity, uris, listing.unreadable)
+        self._report(verdict.health, verdict.detail)
+        if verdict.readable:
+            self._backlog.keep_done(fingerprints)
+            self._queue(found, wall_ns)
+        self._scanned_at = self._clock()
+        self._scan_s = self._scanned_at - began
+        self._scan_due = float("inf")
+        return verdict.returned
+
+    def _queue(self, found: list[tuple[str, FileStat]], wall_ns: int) -> None:
+        """Queue what a scan found; files that were written to just now must settle first."""
+        settle_ns = round(self._config.settle_s * 1e9)
+        for path, stat in found:
+            if stat.mtime_ns + settle_ns <= wall_ns:
+                self._backlog.add(path, stat)
+            else:
+                self._tracker.touch(path)
+
+    def _start_over(self) -> None:
+        """Forget what was under way; the scan finds it again."""
+        for reading in self._in_flight:
+            reading.future.cancel()
+        self._in_flight.clear()
+        self._busy.clear()
+        self._backlog.clear()
+        self._lost.set()
+
+    # ---------------------------------------------------------------- hints, from the observer's thread
+
+    def _choose_watch(self) -> Watch | None:
+        """A native watch, or None where only scanning helps."""
+        filesystem = filesystem_of(self._root)
+        mode = self._config.observer
+        if mode == "polling" or (mode == "auto" and misses_events(filesystem)):
+            log.info("scanning", source=self.name, every_s=self._config.poll_s, observer=mode, filesystem=filesystem)
+            return None
+        log.info("watching", source=self.name, observer=mode, filesystem=filesystem)
+        return Watch(
+            self._root,
+            changed=self._on_changed,
+            appeared=self._on_appeared,
+            left=self._on_left,
+            lost=self._on_lost,
+            clock=self._clock,
+        )
+
+    def _on_changed(self, path: str) -> None:
+        if self._rules.admits(path):
+            self._tracker.touch(path)
+            self._wake.set()
+
+    def _on_appeared(self, folder: str) -> None:
+        if self._rules.admits(folder):
+            self._folders.append(folder)
+            self._wake.set()
+
+    def _on_left(self, path: str) -> None:
+        if path == self._root:
+            self._on_lost()
+        elif self._rules.admits(path):
+            self._left.set()
+
+    def _on_lost(self) -> None:
+        self._lost.set()
+        self._wake.set()
+
+    # ---------------------------------------------------------------- health
+
+    def _report_handicaps(self, watch: Watch | None) -> None:
+        trouble = watch.trouble if watch is not None else ""
+        if trouble:
+            self._report("degraded", f"{trouble}; scanning every {self._config.poll_s:g} s")
+        elif self._presence.unreadable:
+            self._report("degraded", self._presence.unreadable)
+        else:
+            self._report("online", "")
+
+    def _report(self, health: Health, detail: str) -> None:
+        if (health, detail) != (self.health, self.detail):
+            level = log.info if health == "online" else log.warning
+            level("source is " + health, source=self.name, detail=detail)
+        self.health, self.detail = health, detail

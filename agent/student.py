@@ -1,0 +1,93 @@
+"""Student and teacher: two copies of the encoder's tail, and how they move.
+
+They know nothing of pictures or losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from agent.config import LearnerConfig
+from agent.device import HOST, has_fused_adamw, host_values
+from agent.encoder import Encoder
+from agent.ewc import StreamEWC
+from agent.objective import ProjectionHead
+from agent.parts import join, load_optimizer_state, optimizer_state, part
+
+
+class Student:
+    """The trained network with its projection head and optimizer, and the teacher that follows it.
+
+    Attributes:
+        tail: what is trained.
+        teacher: exponential moving average of `tail`, per step.
+    """
+
+    def __init__(self, config: LearnerConfig, encoder: Encoder, seed: int, device: torch.device) -> None:
+        self._config = config
+        self.tail = encoder.new_tail().to(device)
+        self.teacher = encoder.new_tail().to(device).requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = ProjectionHead(encoder.dim, *config.head_dims, device=HOST).to(device)
+        self._trained = [p for p in self.tail.parameters() if p.requires_grad]
+        groups = [
+            {"params": self._trained, "lr": config.lr},
+            {"params": [*self.head.parameters()], "lr": config.head_lr},
+        ]
+        self._optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=has_fused_adamw(device))
+
+    def descend(self, loss: Tensor) -> Tensor:
+        """Gradients of the loss, clipped; returns their norm before clipping."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return nn.utils.clip_grad_norm_([*self._trained, *self.head.parameters()], self._config.grad_clip)
+
+    def advance(self, step: int, ewc: StreamEWC | None) -> Tensor | None:
+        """Optimizer's step, EWC's pull, and the teacher follows.
+
+        Args:
+            step: steps made before this one.
+
+        Returns:
+            How far EWC pulled, as a norm; None without EWC.
+        """
+        warmth = min(1.0, (step + 1) / max(1, self._config.warmup_steps))
+        for group, lr in zip(self._optimizer.param_groups, (self._config.lr, self._config.head_lr), strict=True):
+            group["lr"] = lr * warmth
+        self._optimizer.step()
+        pulled = None if ewc is None else ewc.pull(self.tail, self._config.lr * warmth)
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [*self.teacher.parameters()], [*self.tail.parameters()], 1 - self._config.teacher_decay
+            )
+        return pulled
+
+    def advance_measured(self, step: int, ewc: StreamEWC | None) -> float:
+        """As `advance`; returns EWC's pull as a share of how far the student moved in all."""
+        before = [p.detach().clone() for p in self._trained]
+        pulled = self.advance(step, ewc)
+        if pulled is None:
+            return 0.0
+        moved = torch._foreach_norm(torch._foreach_sub([p.detach() for p in self._trained], before))
+        pull, movement = host_values([pulled, torch.stack(moved).norm()])
+        return pull / movement if movement > 0 else 0.0
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return join(
+            {
+                "student": self.tail.state_dict(),
+                "teacher": self.teacher.state_dict(),
+                "head": self.head.state_dict(),
+                "optimizer": optimizer_state(self._optimizer),
+            }
+        )
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tail.load_state_dict(part(tensors, "student"))
+        self.teacher.load_state_dict(part(tensors, "teacher"))
+        self.head.load_state_dict(part(tensors, "head"))
+        load_optimizer_state(self._optimizer, part(tensors, "optimizer"))

@@ -1,0 +1,230 @@
+"""Learning on what compute is left: stored pictures, in the order they were stored, through `Learner.observe`.
+
+The worker reads pictures back from the store by a cursor (`learned_through`), so a restart is nothing special, and
+pays for training in views. It knows nothing about sources or kinds.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from agent import checkpoint
+from agent.config import Config
+from agent.embed_worker import EmbedWorker
+from agent.encoder import square
+from agent.learner import Diverged, Learner, Observation, Step
+from agent.thumbnail import pixels_of
+from agent.window import choose_window
+from storage.queries import Queries
+from storage.records import Event, EventType, StepRecord
+from storage.rows import StoredPicture
+from storage.store import Store
+
+log = structlog.get_logger(__name__)
+
+CHECKPOINT_S = 300.0
+FILL_S = 2.0
+"""How long an incomplete batch waits for more pictures before it is learned from as it is."""
+
+
+class TrainWorker:
+    """Pays the learning debt, publishes encoder versions and keeps the learner's checkpoints.
+
+    Used by one thread, which calls `step` until it is told to stop.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        store: Store,
+        queries: Queries,
+        embedding: EmbedWorker,
+        config: Config,
+        checkpoints: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._learner = learner
+        self._store = store
+        self._queries = queries
+        self._embedding = embedding
+        self._config = config
+        self._checkpoints = checkpoints
+        self._clock = clock
+        self._owed_views = 0.0
+        self._short_since: float | None = None
+        self._published_at = clock()
+        self._saved_at = clock()
+        self._failures = 0
+        self.unpublished: bool = learner.unpublished
+        self.learned_through: int = learner.learned_through
+
+    # ---------------------------------------------------------------- learning
+
+    def step(self, *, draining: bool = False) -> bool:
+        """Learn from the next batch; False when there is nothing to learn from now.
+
+        Args:
+            draining: nothing more will come, so an incomplete batch is complete, and what was learned is published.
+        """
+        batch = self._next_batch(draining)
+        if not batch:
+            return self._publish_if_due(draining)
+        try:
+            self._learn(batch)
+            self._failures = 0
+        except Diverged as error:
+            self._roll_back(str(error))
+        if self._clock() - self._saved_at > CHECKPOINT_S:
+            self.save()
+        self._publish_if_due(draining=False)
+        return True
+
+    def _next_batch(self, draining: bool) -> list[StoredPicture]:
+        size = self._config.learner.stream_batch
+        batch = self._queries.pictures_after(self.learned_through, size)
+        if len(batch) == size or draining or not batch:
+            self._short_since = None
+            return batch
+        self._short_since = self._short_since or self._clock()
+        if self._clock() - self._short_since < FILL_S:
+            return []
+        self._short_since = None
+        return batch
+
+    def _learn(self, batch: Sequence[StoredPicture]) -> None:
+        observations = [self._observation(picture) for picture in batch]
+        updates = self._affordable_updates(len(observations))
+        self._learner.learned_through = batch[-1].id
+        steps = self._learner.observe(observations, updates)
+        self.learned_through = batch[-1].id
+        self.unpublished = self.unpublished or bool(steps)
+        self._report(steps)
+
+    def _affordable_updates(self, arrived: int) -> int:
+        """Updates that the arrived pictures pay for; the rest of a view stays owed for the next batch."""
+        learner = self._config.learner
+        waiting = self._queries.count_after(self.learned_through)
+        forgiven = min(1.0, learner.debt_pictures / max(waiting, 1))
+        self._owed_views += arrived * learner.views_per_picture * forgiven
+        updates = int(self._owed_views // self._learner.views_per_update(arrived))
+        self._owed_views -= updates * self._learner.views_per_update(arrived)
+        return updates
+
+    def _observation(self, picture: StoredPicture) -> Observation:
+        pixels_CHW = square(pixels_of(picture.thumbnail), self._learner.side_px)
+        return Observation(picture.id, picture.sha256, pixels_CHW, picture.innate_D.astype(np.float32))
+
+    def _report(self, steps: Sequence[Step]) -> None:
+        self._store.add_steps(
+            [
+                StepRecord(
+                    step=s.step,
+                    loss=s.loss,
+                    align_loss=s.align_loss,
+                    grad_norm=s.grad_norm,
+                    ewc_ratio=s.ewc_ratio,
+                    drift=s.drift,
+                    views=s.views,
+                    learned_through=self.learned_through,
+                )
+                for s in steps
+            ]
+        )
+        events = [Event(EventType(kind), detail=dict(detail)) for s in steps for kind, detail in s.events]
+        if events:
+            self._store.add_events(events)
+
+    @property
+    def debt_views(self) -> float:
+        """Views that stored pictures have paid for and that were not spent yet."""
+        waiting = min(self._queries.count_after(self.learned_through), self._config.learner.debt_pictures)
+        return waiting * self._config.learner.views_per_picture
+
+    def refresh_kinds(self, kind_of: Mapping[str, int]) -> None:
+        """Tell the replay buffer which kind each picture (by sha256) belongs to, for its balance."""
+        self._learner.set_kinds(kind_of)
+
+    # ---------------------------------------------------------------- publishing
+
+    def _publish_if_due(self, draining: bool) -> bool:
+        """True when a version was handed over to be built."""
+        if not self.unpublished or self._embedding.building:
+            return False
+        waited = self._clock() - self._published_at > self._config.publish.every_s
+        if draining or waited or self._learner.drift() > self._config.publish.drift:
+            self._publish()
+            return True
+        return False
+
+    def _publish(self) -> None:
+        """Checkpoint first, then the row, then the vectors: a number never points to other weights than its own."""
+        drift = self._learner.drift()
+        version = self._store.begin_version("", {"drift": drift, "learned_through": self.learned_through})
+        teacher = copy.deepcopy(self._learner.teacher)
+        checkpoint.save(
+            self._checkpoints,
+            version_name(version),
+            {name: tensor.detach() for name, tensor in teacher.state_dict().items()},
+            {"encoder_version": version},
+        )
+        self._learner.mark_published()
+        self.save()
+        self._embedding.build(version, teacher, self._window())
+        self._published_at = self._clock()
+        self.unpublished = False
+        log.info("building an encoder version", version=version, drift=round(drift, 4))
+
+    def _window(self) -> NDArray[np.int64]:
+        ids_N, key_N = self._queries.window_keys()
+        exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
+        chosen_N = choose_window(ids_N, key_N, exemplars, self._config.cluster.window)
+        return np.sort(np.asarray(chosen_N, dtype=np.int64))
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def save(self) -> None:
+        """Write the learner's whole state under a temporary name, then rename; keep the last two."""
+        tensors, meta = self._learner.state_dict()
+        meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
+        checkpoint.save(self._checkpoints, learner_name(self._learner.steps), tensors, meta)
+        checkpoint.prune(self._checkpoints, "learner-", keep=2)
+        self._saved_at = self._clock()
+
+    def restore(self) -> bool:
+        """Go on from the newest whole checkpoint; False when there is none."""
+        found = checkpoint.newest(self._checkpoints, "learner-")
+        if found is None:
+            return False
+        self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha)
+        self.learned_through = int(found.meta["learned_through"])
+        self._learner.learned_through = self.learned_through
+        self._owed_views = float(found.meta["owed_views"])
+        self.unpublished = self._learner.unpublished
+        return True
+
+    def _observations_by_sha(self, shas: Sequence[str]) -> list[Observation]:
+        return [self._observation(picture) for picture in self._queries.pictures_by_sha(shas)]
+
+    def _roll_back(self, why: str) -> None:
+        """Back to the last checkpoint, and past the batches in between: pause when that happens again at once."""
+        self._failures += 1
+        through = self._learner.learned_through
+        log.error("learning diverged, going back to the last checkpoint", why=why)
+        if not self.restore() or self._failures >= 3:
+            self._store.add_events([Event(EventType.PAUSED, detail={"reason": f"learning diverged: {why}"})])
+        self.learned_through = through
+
+
+def version_name(version: int) -> str:
+    return f"version-{version:06d}"
+
+
+def learner_name(steps: int) -> str:
+    return f"learner-{steps:09d}"

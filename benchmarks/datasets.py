@@ -1,0 +1,96 @@
+"""Labelled pictures as files, for measuring only: the agent never sees a label.
+
+`digits` is always there (scikit-learn ships it); `tiny20` and `cifar10` are read from zip files under
+`TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders works too.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+class DatasetAbsent(Exception):
+    """The data set is not on this machine; the message says where it was looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """An encoded picture and the class that the agent must find by itself."""
+
+    label: str
+    name: str
+    data: bytes
+
+
+def datasets_folder() -> Path:
+    default = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    return Path(os.environ.get("TAXON_DATASETS", default))
+
+
+def load(name: str, classes: int, per_class: int, seed: int = 0) -> list[LabelledPicture]:
+    """Pictures of `classes` classes, class by class, `per_class` of each drawn by `seed`.
+
+    Args:
+        name: `digits`, `tiny20`, `cifar10`, or the path of a folder of class folders.
+
+    Raises:
+        DatasetAbsent: the data set is not here.
+    """
+    groups: dict[str, list[LabelledPicture]] = defaultdict(list)
+    for picture in _pictures(name):
+        groups[picture.label].append(picture)
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for label in sorted(groups)[:classes]:
+        group = sorted(groups[label], key=lambda picture: picture.name)
+        picks = rng.permutation(len(group))[:per_class]
+        chosen += [group[i] for i in picks]
+    return chosen
+
+
+def _pictures(name: str) -> Iterator[LabelledPicture]:
+    if name == "digits":
+        return _digits()
+    if name in ("tiny20", "cifar10"):
+        return _zipped(datasets_folder() / f"{name}.zip", {"tiny20": "", "cifar10": "train/"}[name])
+    return _folder(Path(name))
+
+
+def _digits() -> Iterator[LabelledPicture]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for i, (image_HW, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        picture = Image.fromarray((image_HW * (255 / 16)).astype(np.uint8)).resize((64, 64), Image.Resampling.BICUBIC)
+        encoded = io.BytesIO()
+        picture.save(encoded, "PNG")
+        yield LabelledPicture(str(label), f"{i:05d}.png", encoded.getvalue())
+
+
+def _zipped(path: Path, prefix: str) -> Iterator[LabelledPicture]:
+    if not path.is_file():
+        raise DatasetAbsent(f"{path} is absent; set TAXON_DATASETS to the folder that holds it")
+    with zipfile.ZipFile(path) as archive:
+        for member in sorted(archive.namelist()):
+            inner = PurePosixPath(member.removeprefix(prefix))
+            if member.startswith(prefix) and inner.suffix.lower() in SUFFIXES:
+                yield LabelledPicture(inner.parts[0], inner.name, archive.read(member))
+
+
+def _folder(root: Path) -> Iterator[LabelledPicture]:
+    if not root.is_dir():
+        raise DatasetAbsent(f"{root} is no folder of class folders")
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            yield LabelledPicture(path.relative_to(root).parts[0], path.name, path.read_bytes())

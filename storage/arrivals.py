@@ -1,0 +1,211 @@
+"""What one batch of arrivals changes: pictures, their places, and files that are no pictures.
+
+Functions on an open write transaction; `Store.add` owns the transaction. Nothing here knows about kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from storage import counters
+from storage.chunks import chunks
+from storage.records import LocationRecord, PictureRecord, RejectionRecord, VersionState
+from storage.schema import (
+    embeddings,
+    encoder_versions,
+    innate,
+    locations,
+    pictures,
+    rejections,
+    sources,
+    thumbnails,
+)
+from storage.vectors import to_bytes
+
+
+def ids_by_sha(connection: Connection, shas: Iterable[str]) -> dict[str, int]:
+    """Ids of those content hashes that are stored."""
+    found: dict[str, int] = {}
+    for some in chunks(list(shas)):
+        rows = connection.execute(select(pictures.c.sha256, pictures.c.id).where(pictures.c.sha256.in_(some)))
+        found.update((row.sha256, row.id) for row in rows)
+    return found
+
+
+def add_pictures(connection: Connection, records: Sequence[PictureRecord], at: datetime) -> dict[str, int]:
+    """Store the records whose content is new, each once; ids of all of them by content hash."""
+    known = ids_by_sha(connection, {record.sha256 for record in records})
+    fresh: dict[str, PictureRecord] = {}
+    for record in records:
+        if record.sha256 not in known:
+            fresh.setdefault(record.sha256, record)
+    if not fresh:
+        return known
+    at = _not_before_the_last(connection, at)
+    connection.execute(
+        insert(pictures),
+        [
+            {
+                "sha256": record.sha256,
+                "captured_at": record.captured_at,
+                "ingested_at": at,
+                "width_px": record.width_px,
+                "height_px": record.height_px,
+            }
+            for record in fresh.values()
+        ],
+    )
+    known.update(ids_by_sha(connection, fresh))
+    _add_contents(connection, [(known[record.sha256], record) for record in fresh.values()])
+    counters.bump(connection, pictures=len(fresh), pending=len(fresh), behind=len(fresh))
+    return known
+
+
+def _not_before_the_last(connection: Connection, at: datetime) -> datetime:
+    """Ids and times of arrival grow together, even when the machine's clock is set back."""
+    last = connection.execute(select(pictures.c.ingested_at).order_by(pictures.c.id.desc()).limit(1)).scalar()
+    return at if last is None else max(at, last)
+
+
+def _add_contents(connection: Connection, stored: Sequence[tuple[int, PictureRecord]]) -> None:
+    connection.execute(insert(thumbnails), [{"picture_id": i, "image": record.thumbnail} for i, record in stored])
+    connection.execute(insert(innate), [{"picture_id": i, "vector": to_bytes(record.innate_D)} for i, record in stored])
+    # a version that was given up or retired while the batch was embedded has no use for its vectors
+    living = select(encoder_versions.c.version).where(encoder_versions.c.state != VersionState.RETIRED)
+    versions = set(connection.execute(living.where(encoder_versions.c.version > 1)).scalars())
+    vectors = [
+        {"version": version, "picture_id": i, "vector": to_bytes(vector_D)}
+        for i, record in stored
+        for version, vector_D in record.learned_D.items()
+        if version in versions
+    ]
+    if vectors:
+        connection.execute(insert(embeddings), vectors)
+
+
+# -------------------------------------------------------------------------- places
+
+
+def add_locations(connection: Connection, found: Sequence[tuple[int, LocationRecord]], at: datetime) -> None:
+    """Say where pictures (by id) lie now; what lay there before is missing from now on."""
+    if not found:
+        return
+    newest = {location.uri: (picture_id, location) for picture_id, location in found}
+    present = _present(connection, list(newest))
+    same, gone, fresh = [], [], []
+    for uri, (picture_id, location) in newest.items():
+        row_id, before = present.get(uri, (0, 0))
+        if before == picture_id:
+            same.append({"row": row_id, "size_bytes": location.size_bytes, "mtime_ns": location.mtime_ns})
+            continue
+        if before:
+            gone.append(row_id)
+        fresh.append(_location_values(picture_id, location, at))
+    # overtaken within the batch: it was there, for a moment
+    for picture_id, location in found:
+        if newest[location.uri][0] != picture_id:
+            fresh.append({**_location_values(picture_id, location, at), "missing_at": at})
+    if same:
+        connection.execute(update(locations).where(locations.c.id == bindparam("row")), same)
+    _set_missing(connection, gone, at)
+    if fresh:
+        connection.execute(insert(locations), fresh)
+    drop_rejections(connection, list(newest))
+    _see_sources(connection, {location.source for _, location in found}, at)
+
+
+def _present(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Rows that say that something lies there: uri -> (location id, picture id)."""
+    found: dict[str, tuple[int, int]] = {}
+    columns = select(locations.c.uri, locations.c.id, locations.c.picture_id)
+    for some in chunks(uris):
+        rows = connection.execute(columns.where(locations.c.uri.in_(some), locations.c.missing_at.is_(None)))
+        found.update((row.uri, (row.id, row.picture_id)) for row in rows)
+    return found
+
+
+def _location_values(picture_id: int, location: LocationRecord, at: datetime) -> dict[str, object]:
+    return {
+        "picture_id": picture_id,
+        "uri": location.uri,
+        "source": location.source,
+        "size_bytes": location.size_bytes,
+        "mtime_ns": location.mtime_ns,
+        "seen_at": at,
+        "missing_at": None,
+    }
+
+
+def _set_missing(connection: Connection, row_ids: Sequence[int], at: datetime) -> None:
+    for some in chunks(row_ids):
+        connection.execute(update(locations).where(locations.c.id.in_(some)).values(missing_at=at))
+
+
+def mark_missing(connection: Connection, uris: Sequence[str], at: datetime) -> None:
+    """Nothing lies there any more: neither a picture nor a file that was rejected."""
+    _set_missing(connection, [row_id for row_id, _ in _present(connection, uris).values()], at)
+    drop_rejections(connection, uris)
+
+
+def _see_sources(connection: Connection, names: Iterable[str], at: datetime) -> None:
+    for name in sorted(names):
+        seen = connection.execute(update(sources).where(sources.c.name == name).values(last_at=at))
+        if seen.rowcount == 0:
+            connection.execute(insert(sources).values(name=name, first_at=at, last_at=at))
+
+
+# -------------------------------------------------------------------------- no pictures
+
+
+def add_rejections(connection: Connection, records: Sequence[RejectionRecord], at: datetime) -> None:
+    """Note files that are no pictures, one row a uri; a picture that lay there before is missing from now on."""
+    if not records:
+        return
+    newest = {record.location.uri: record for record in records}
+    _set_missing(connection, [row_id for row_id, _ in _present(connection, list(newest)).values()], at)
+    before = _rejected(connection, list(newest))
+    again = [{**_rejection_values(newest[uri], at), "row": row} for uri, row in before.items()]
+    if again:
+        counted = update(rejections).where(rejections.c.id == bindparam("row"))
+        connection.execute(counted.values(attempts=rejections.c.attempts + 1), again)
+    fresh = [
+        {**_rejection_values(record, at), "first_at": at, "attempts": 1}
+        for uri, record in newest.items()
+        if uri not in before
+    ]
+    if fresh:
+        connection.execute(insert(rejections), fresh)
+    counters.bump(connection, rejected=len(fresh))
+    _see_sources(connection, {record.location.source for record in records}, at)
+
+
+def drop_rejections(connection: Connection, uris: Sequence[str]) -> None:
+    """Forget that these files were rejected."""
+    rows = list(_rejected(connection, uris).values())
+    for some in chunks(rows):
+        connection.execute(delete(rejections).where(rejections.c.id.in_(some)))
+    counters.bump(connection, rejected=-len(rows))
+
+
+def _rejected(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in chunks(uris):
+        rows = connection.execute(select(rejections.c.uri, rejections.c.id).where(rejections.c.uri.in_(some)))
+        found.update((row.uri, row.id) for row in rows)
+    return found
+
+
+def _rejection_values(record: RejectionRecord, at: datetime) -> dict[str, object]:
+    return {
+        "uri": record.location.uri,
+        "source": record.location.source,
+        "size_bytes": record.location.size_bytes,
+        "mtime_ns": record.location.mtime_ns,
+        "sha256": record.sha256,
+        "captured_at": record.captured_at,
+        "reason": record.reason,
+        "last_at": at,
+    }

@@ -1,0 +1,180 @@
+"""Connections: how the database is opened, who waits for whom, and what its errors mean.
+
+The only file that speaks a database's own dialect. It knows nothing about tables.
+
+SQLite runs in WAL mode: readers never wait. Writers begin with `BEGIN IMMEDIATE`, because a deferred transaction that
+reads before it writes fails at once, whatever the busy timeout, when another process has written in between.
+On PostgreSQL an advisory lock gives writers the same order, so that ids are monotone in the order of commits.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from storage.errors import NotFound, StorageError, StoreLocked
+
+BUSY_S = 30.0
+WAL_LIMIT_BYTES = 64 * 2**20
+CACHE_KIB = 32_768
+WRITERS_LOCK = 0x7461786F6E
+"""Key of PostgreSQL's advisory lock: "taxon" in ASCII."""
+
+
+def database_url(data: Path) -> str:
+    """URL of the database of a data directory: `storage.url` in its `taxon.yaml` if set, else its `taxon.db`.
+
+    Raises:
+        StorageError: `taxon.yaml` cannot be read.
+    """
+    return (
+        _configured_url(data / "taxon.yaml") or URL.create("sqlite", database=str(data / "taxon.db")).render_as_string()
+    )
+
+
+def _configured_url(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    import yaml
+
+    try:
+        effective = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StorageError(
+            f"{path} cannot be read ({_first_line(error)}); mend it, or remove it to use taxon.db"
+        ) from error
+    section = effective.get("storage") if isinstance(effective, dict) else None
+    return str(section.get("url") or "") if isinstance(section, dict) else ""
+
+
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """An engine for `url`; nothing is created or migrated.
+
+    Args:
+        url: SQLAlchemy URL.
+        read_only: never write, not even to make the database; works while a writer writes and when nobody has it open.
+
+    Raises:
+        NotFound: `read_only`, and there is no such SQLite file.
+        StorageError: the URL is not understood, or its driver is not installed.
+    """
+    try:
+        parsed = make_url(url)
+        engine = _open_sqlite(parsed, read_only) if parsed.get_backend_name() == "sqlite" else _open_server(parsed)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StorageError(
+            f"storage.url {url!r} is not a database URL; use sqlite:///PATH or postgresql+psycopg://"
+        ) from error
+    except ModuleNotFoundError as error:
+        raise StorageError(f"storage.url {url!r} needs the package {error.name}; install it") from error
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, whose transactions wait for other writers when they begin."""
+    return engine.execution_options(taxon_writes=True)
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine, each of whose transactions sees one moment."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
+
+
+# -------------------------------------------------------------------------- SQLite
+
+
+def _open_sqlite(url: URL, read_only: bool) -> Engine:
+    path = Path(url.database) if url.database and url.database != ":memory:" else None
+    if read_only and (path is None or not path.is_file()):
+        raise NotFound(f"there is no database at {path or url}; start the agent with `run`, or give another --data")
+    if read_only and path is not None:
+        engine = create_engine(url, creator=lambda: _connect_read_only(path))
+    else:
+        engine = create_engine(url, connect_args={"timeout": BUSY_S})
+    event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(read_only_uri(path), uri=True, timeout=BUSY_S, check_same_thread=False)
+
+
+def read_only_uri(path: Path) -> str:
+    """URI that opens `path` for reading only.
+
+    A reader needs the `-shm` file, and makes it when it is missing. Where the folder cannot be written (a read-only
+    mount, someone else's directory) and no writer has left anything in a `-wal` file, the file is taken as immutable.
+    """
+    wal = path.with_name(path.name + "-wal")
+    idle = not wal.exists() or wal.stat().st_size == 0
+    immutable = idle and not os.access(path.parent, os.W_OK)
+    return f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if immutable else "")
+
+
+def _prepare_reader(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are begun by `_begin_sqlite`, not by the driver's guess
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+def _prepare_writer(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    _prepare_reader(connection, entry)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("taxon_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# -------------------------------------------------------------------------- PostgreSQL
+
+
+def _open_server(url: URL) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True)
+    event.listen(engine, "begin", _begin_server)
+    return engine
+
+
+def _begin_server(connection: Connection) -> None:
+    if connection.get_execution_options().get("taxon_writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+
+# -------------------------------------------------------------------------- errors
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Raise in place of a driver's error one that names the remedy.
+
+    A full disk stays an `OperationalError`: whoever writes may wait and try again.
+    """
+    message = str(context.original_exception).lower()
+    if not isinstance(context.original_exception, sqlite3.Error):
+        return
+    where = context.engine.url.database if context.engine is not None else "the database"
+    if "locked" in message or "busy" in message:
+        raise StoreLocked(f"{where} is locked by another program; close it and try again")
+    if "unable to open" in message:
+        raise StorageError(f"{where} cannot be opened; check that its folder exists and may be written")
+    if "readonly" in message:
+        raise StorageError(f"{where} may not be written; check its permissions")
+    if "not a database" in message or "malformed" in message:
+        raise StorageError(f"{where} is damaged or not a database; put a backup in its place with `restore`")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

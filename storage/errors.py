@@ -1,0 +1,32 @@
+"""What can go wrong with the memory, told in one line that names the thing and the remedy.
+
+StorageError            exit code 3
+  SchemaError           the database is of another age than this program
+  StoreLocked           someone else holds it
+  NotFound              there is no such picture, kind, version, database
+  Outdated              what a writer had read has changed since; read again and repeat
+"""
+
+from __future__ import annotations
+
+
+class StorageError(Exception):
+    """The memory cannot be read or written."""
+
+    exit_code = 3
+
+
+class SchemaError(StorageError):
+    """The database's schema is missing, older or newer than this program's."""
+
+
+class StoreLocked(StorageError):
+    """Another process holds the database or the data directory."""
+
+
+class NotFound(StorageError):
+    """What was asked for is not there."""
+
+
+class Outdated(StorageError):
+    """A revision that was prepared on an older one; nothing of it became visible."""

@@ -1,0 +1,93 @@
+"""What events say about a kind's state and name, folded in order: pure, no SQL.
+
+How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids`):
+
+    emerged                      id is provisional
+    split                        others came out of id, provisional until confirmed
+    confirmed revived            id is active
+    dormant                      id is dormant
+    absorbed disappeared         id has ended (others: where its members went)
+    merged                       others have ended, their members are in id
+    divided                      others came out of id by a person's hand: active
+    taught                       a person made id: active, named `detail["name"]`
+    renamed                      id is named `detail["name"]`
+    hidden                       id is hidden, unless `detail["hidden"]` is false
+    undone                       the event `detail["event_id"]` counts no more; an undone `undone` counts again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from storage.records import ClusterState, EventType
+
+STATE_OF_ID = {
+    EventType.CONFIRMED: ClusterState.ACTIVE,
+    EventType.REVIVED: ClusterState.ACTIVE,
+    EventType.TAUGHT: ClusterState.ACTIVE,
+    EventType.DORMANT: ClusterState.DORMANT,
+    EventType.ABSORBED: ClusterState.ENDED,
+    EventType.DISAPPEARED: ClusterState.ENDED,
+}
+STATE_OF_OTHERS = {EventType.MERGED: ClusterState.ENDED, EventType.DIVIDED: ClusterState.ACTIVE}
+FACES = (EventType.RENAMED, EventType.TAUGHT, EventType.HIDDEN, EventType.UNDONE)
+"""The types that say how people see a kind; the agent's rounds never change that."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """As much of a stored event as the fold looks at."""
+
+    id: int
+    type: EventType
+    cluster_id: int | None
+    other_ids: tuple[int, ...] = ()
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How a kind stands after some events."""
+
+    state: ClusterState = ClusterState.PROVISIONAL
+    name: str = ""
+    hidden: bool = False
+
+
+NEWBORN = Face()
+
+
+def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
+    """The kinds that `events`, oldest first, speak of; kinds without an entry are `NEWBORN`."""
+    past = list(events)
+    undone = _undone(past)
+    faces: dict[int, Face] = {}
+    for event in past:
+        if event.id in undone:
+            continue
+        if event.cluster_id is not None:
+            faces[event.cluster_id] = _turn(faces.get(event.cluster_id, NEWBORN), event)
+        for other in event.other_ids:
+            face = faces.get(other, NEWBORN)
+            faces[other] = replace(face, state=STATE_OF_OTHERS.get(event.type, face.state))
+    return faces
+
+
+def _undone(past: Sequence[PastEvent]) -> set[int]:
+    """Newest first, because an event that undoes may itself have been undone later."""
+    undone: set[int] = set()
+    for event in reversed(past):
+        target = event.detail.get("event_id")
+        if event.type is EventType.UNDONE and event.id not in undone and isinstance(target, int):
+            undone.add(target)
+    return undone
+
+
+def _turn(face: Face, event: PastEvent) -> Face:
+    face = replace(face, state=STATE_OF_ID.get(event.type, face.state))
+    if event.type in (EventType.RENAMED, EventType.TAUGHT):
+        return replace(face, name=str(event.detail.get("name", face.name)))
+    if event.type is EventType.HIDDEN:
+        return replace(face, hidden=bool(event.detail.get("hidden", True)))
+    return face

@@ -1,0 +1,154 @@
+"""The last transaction of a revision: clusters, sizes, counters, events, the clustering, and the row that shows it all.
+
+Functions on an open write transaction. Knows nothing about how the assignments got there (`storage.revisions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from storage import counters, journal
+from storage.chunks import chunks
+from storage.errors import StorageError
+from storage.records import Assignments, Clustering, ClusterRecord, Event
+from storage.schema import assignments, cluster_parents, cluster_rounds, clusterings, clusters, pictures, revisions
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one revision is to make visible; `clustering` is None when people changed something."""
+
+    assignments: Assignments
+    clusters: tuple[ClusterRecord, ...]
+    events: tuple[Event, ...]
+    actor: str = "agent"
+    clustering: Clustering | None = None
+
+
+def reveal(connection: Connection, change: Change, base: int, at: datetime) -> tuple[int, int | None]:
+    """Show the rows of revision `base` + 1; its id, and that of the clustering, if it is one."""
+    revision = base + 1
+    last = connection.execute(select(revisions.c.at).where(revisions.c.id == base)).scalar()
+    at = at if last is None else max(at, last)
+    clustering_id = _add_round(connection, change.clustering, revision, at)
+    connection.execute(insert(revisions).values(id=revision, at=at, actor=change.actor, clustering_id=clustering_id))
+    put_clusters(connection, change.clusters, revision)
+    moved = _moved(connection, revision)
+    _resize(connection, moved)
+    changed = {record.id for record in change.clusters} | {i for i in moved if i is not None}
+    _remember(connection, sorted(changed), revision)
+    _count(connection, moved, change.clustering)
+    version = change.clustering.encoder_version if change.clustering else None
+    journal.append(
+        connection, change.events, at, revision=revision, clustering_id=clustering_id, encoder_version=version
+    )
+    return revision, clustering_id
+
+
+def _add_round(connection: Connection, clustering: Clustering | None, revision: int, at: datetime) -> int | None:
+    if clustering is None:
+        return None
+    written = insert(clusterings).values(
+        at=at,
+        revision=revision,
+        encoder_version=clustering.encoder_version,
+        through_picture=clustering.through_picture,
+        window_size=clustering.window_size,
+        seconds=clustering.seconds,
+        parameters=clustering.parameters,
+    )
+    clustering_id: int = connection.execute(written.returning(clusterings.c.id)).scalar_one()
+    return clustering_id
+
+
+def put_clusters(connection: Connection, records: Sequence[ClusterRecord], revision: int) -> None:
+    """Insert new kinds and update known ones; names belong to people and are set by their events only."""
+    known = set(connection.execute(select(clusters.c.id)).scalars()) if records else set()
+    for record in records:
+        values: dict[str, object] = {
+            "state": record.state,
+            "coarser": record.coarser,
+            "absent_rounds": record.absent_rounds,
+            "last_new_picture": record.last_new_picture,
+            "exemplars": list(record.exemplars),
+            "statistics": dict(record.statistics),
+        }
+        if record.id in known:
+            connection.execute(update(clusters).where(clusters.c.id == record.id).values(values))
+        else:
+            born = {"id": record.id, "name": record.name, "hidden": False, "born_revision": revision}
+            connection.execute(insert(clusters).values({**values, **born, "size": 0, "core_size": 0}))
+        _put_parents(connection, record)
+
+
+def _put_parents(connection: Connection, record: ClusterRecord) -> None:
+    connection.execute(delete(cluster_parents).where(cluster_parents.c.cluster_id == record.id))
+    parents = [
+        {"cluster_id": record.id, "position": position, "parent_id": parent}
+        for position, parent in enumerate(record.parents)
+    ]
+    if parents:
+        connection.execute(insert(cluster_parents), parents)
+
+
+Moved = dict[int | None, tuple[int, int]]
+"""By how many members, and core members, each kind (None: unassigned) grows."""
+
+
+def _moved(connection: Connection, revision: int) -> Moved:
+    moved: Moved = {}
+    for column, sign in ((assignments.c.valid_from, 1), (assignments.c.valid_to, -1)):
+        core = func.sum(case((assignments.c.core, 1), else_=0))
+        query = select(assignments.c.cluster_id, func.count(), core).where(column == revision)
+        for cluster_id, members, cores in connection.execute(query.group_by(assignments.c.cluster_id)):
+            before = moved.get(cluster_id, (0, 0))
+            moved[cluster_id] = (before[0] + sign * members, before[1] + sign * int(cores))
+    return moved
+
+
+def _resize(connection: Connection, moved: Moved) -> None:
+    for cluster_id, (members, cores) in moved.items():
+        if cluster_id is None:
+            continue
+        resized = update(clusters).where(clusters.c.id == cluster_id)
+        known = connection.execute(
+            resized.values(
+                size=clusters.c.size + members,
+                core_size=clusters.c.core_size + cores,
+                first_seen=_seen(connection, cluster_id, func.min),
+                last_seen=_seen(connection, cluster_id, func.max),
+            )
+        )
+        if known.rowcount == 0:
+            raise StorageError(f"assignments name kind {cluster_id}, which does not exist; add its record to the round")
+
+
+def _seen(connection: Connection, cluster_id: int, extreme: Callable[..., object]) -> datetime | None:
+    """When the first (min) or last (max) member arrived: ids and times of arrival grow together."""
+    member = select(extreme(assignments.c.picture_id)).where(  # type: ignore[call-overload]
+        assignments.c.cluster_id == cluster_id, assignments.c.valid_to.is_(None)
+    )
+    return connection.execute(select(pictures.c.ingested_at).where(pictures.c.id == member.scalar_subquery())).scalar()
+
+
+def _remember(connection: Connection, cluster_ids: Sequence[int], revision: int) -> None:
+    """Keep how these kinds stand, for questions about the past."""
+    kept = ["size", "core_size", "first_seen", "last_seen", "coarser", "exemplars", "statistics"]
+    for some in chunks(cluster_ids):
+        rows = connection.execute(
+            select(clusters.c.id, *(clusters.c[name] for name in kept)).where(clusters.c.id.in_(some))
+        )
+        values = [{"cluster_id": row.id, "revision": revision, **{k: getattr(row, k) for k in kept}} for row in rows]
+        connection.execute(insert(cluster_rounds), values)
+
+
+def _count(connection: Connection, moved: Moved, clustering: Clustering | None) -> None:
+    first_rows = sum(members for members, _ in moved.values())
+    counters.bump(connection, pending=-first_rows, unassigned=moved.get(None, (0, 0))[0])
+    if clustering is not None:
+        later = select(func.count()).select_from(pictures).where(pictures.c.id > clustering.through_picture)
+        counters.put(connection, behind=connection.execute(later).scalar_one())

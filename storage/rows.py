@@ -1,0 +1,155 @@
+"""What the read door hands out: frozen rows, named as people name them. No SQL.
+
+Times are aware datetimes in UTC. `None` means that there is no such thing, not that it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from storage.records import ClusterState, EventType, Vectors, VersionState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """What training needs of a picture; `innate_D` is float16."""
+
+    id: int
+    sha256: str
+    thumbnail: bytes
+    innate_D: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    version: int
+    state: VersionState
+    checkpoint: str
+    config: dict[str, object]
+    created_at: datetime
+    published_at: datetime | None
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringRow:
+    id: int
+    at: datetime
+    revision: int
+    encoder_version: int
+    through_picture: int
+    window_size: int
+    seconds: float
+    parameters: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """Counts that need no daemon.
+
+    Attributes:
+        behind: pictures after the last round's cursor.
+        clusters: number of kinds by state, ended ones too.
+    """
+
+    pictures: int
+    pending: int
+    rejected: int
+    unassigned: int
+    behind: int
+    encoder_version: int | None
+    building_version: int | None
+    clustering_id: int | None
+    clusters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """A kind as people see it.
+
+    Attributes:
+        size: members over the whole archive.
+        first_seen, last_seen: when the first and the last member arrived.
+        parents: ids it split from.
+        coarser: kinds with an equal number belong together one level up.
+        exemplars: content hashes.
+    """
+
+    id: int
+    name: str
+    state: ClusterState
+    size: int
+    core_size: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    parents: tuple[int, ...]
+    coarser: int | None
+    exemplars: tuple[str, ...]
+    hidden: bool
+    statistics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    id: int
+    at: datetime
+    type: EventType
+    actor: str
+    cluster_id: int | None
+    other_ids: tuple[int, ...]
+    clustering_id: int | None
+    encoder_version: int | None
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """A picture, one of the places where it lies, and where it belongs; `id` is None for a rejected file."""
+
+    id: int | None
+    sha256: str
+    uri: str
+    source: str
+    captured_at: datetime
+    ingested_at: datetime
+    status: str
+    cluster_id: int | None
+    cluster_name: str
+    probability: float | None
+    is_core: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterDetail:
+    """One kind in full.
+
+    Attributes:
+        borderline: its least certain members, least certain first.
+        children: ids that split from it.
+        events: all that happened to it, oldest first.
+    """
+
+    cluster: ClusterRow
+    borderline: tuple[PictureRow, ...]
+    children: tuple[int, ...]
+    events: tuple[EventRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRow:
+    """One line of an export; the fields are its columns, in order."""
+
+    sha256: str
+    uri: str
+    source: str
+    captured_at: datetime
+    ingested_at: datetime
+    status: str
+    cluster_id: int | None
+    cluster_name: str
+    probability: float | None
+    is_core: bool
+    encoder_version: int | None

@@ -1,0 +1,240 @@
+"""The write door: one method is one transaction, and what a method returns is committed.
+
+Rounds are the exception: they are written in pieces and become visible by one row (`storage.revisions`).
+The door knows nothing about networks, sources or how kinds are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, delete, func, insert, select, update
+
+from storage import arrivals, counters, journal, placement, versions
+from storage.chunks import chunks
+from storage.engine import writing
+from storage.records import (
+    Assignments,
+    Clustering,
+    ClusterRecord,
+    Event,
+    LocationRecord,
+    PictureRecord,
+    RejectionRecord,
+    StepRecord,
+    Vectors,
+)
+from storage.reveal import Change
+from storage.revisions import RevisionWriter
+from storage.schema import learner_steps, state
+
+STEPS_KEPT = 20_000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Everything that can be written.
+
+    Args:
+        engine: from `storage.engine.open_engine`; may be shared with readers and other threads.
+        clock: the time that is stored, aware.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime] = utc_now) -> None:
+        self._engine = writing(engine)
+        self._clock = clock
+        self._revisions = RevisionWriter(self._engine, clock)
+
+    # ---------------------------------------------------------------- arrivals
+
+    def add(
+        self,
+        pictures: Sequence[PictureRecord],
+        repeats: Sequence[tuple[str, LocationRecord]] = (),
+        rejections: Sequence[RejectionRecord] = (),
+    ) -> list[int]:
+        """Store arrivals; returning is the acknowledgement.
+
+        Content that is stored already, or twice in the batch, only gains a location. A place where other content
+        lies now is closed for the old picture.
+
+        Args:
+            repeats: content hashes that are stored, or in `pictures`, and where they were seen; unknown ones are left
+                out, because the next scan brings the file again.
+
+        Returns:
+            The id of each of `pictures`, in order.
+        """
+        at = self._clock()
+        with self._engine.begin() as connection:
+            ids = arrivals.add_pictures(connection, pictures, at)
+            again = arrivals.ids_by_sha(connection, {sha256 for sha256, _ in repeats} - ids.keys())
+            found = [(ids[record.sha256], record.location) for record in pictures]
+            known = {**again, **ids}
+            found += [(known[sha256], location) for sha256, location in repeats if sha256 in known]
+            arrivals.add_locations(connection, found, at)
+            arrivals.add_rejections(connection, rejections, at)
+        return [ids[record.sha256] for record in pictures]
+
+    def mark_missing(self, uris: Sequence[str]) -> None:
+        """Nothing lies at these places any more; their pictures stay."""
+        with self._engine.begin() as connection:
+            arrivals.mark_missing(connection, uris, self._clock())
+
+    # ---------------------------------------------------------------- encoder versions
+
+    def ensure_born(self, config: Mapping[str, object]) -> int:
+        """Version 1, the network as it was born, ready; `config` is kept the first time."""
+        with self._engine.begin() as connection:
+            version = versions.ensure_born(connection, config, self._clock())
+        self._delete_retired_vectors()
+        return version
+
+    def begin_version(self, checkpoint: str, config: Mapping[str, object]) -> int:
+        """A new version in state `building`.
+
+        Raises:
+            StorageError: another version is being built.
+        """
+        with self._engine.begin() as connection:
+            return versions.begin(connection, checkpoint, config, self._clock())
+
+    def add_embeddings(self, version: int, picture_ids: Sequence[int], learned_ND: Vectors) -> None:
+        """Vectors (N, D) of pictures under a living version above 1; vectors that are stored already stay.
+
+        Raises:
+            NotFound: there is no such version.
+            StorageError: the version is retired, or version 1.
+        """
+        with self._engine.begin() as connection:
+            versions.add_vectors(connection, version, picture_ids, learned_ND)
+
+    def publish_version(self, version: int) -> None:
+        """`building` becomes `ready`; the one before is retired and its vectors are deleted.
+
+        Raises:
+            StorageError: the version is not being built.
+        """
+        with self._engine.begin() as connection:
+            versions.publish(connection, version, self._clock())
+        self._delete_retired_vectors()
+
+    def abandon_version(self, version: int) -> None:
+        """Remove a version that never became ready, with its vectors; its number is not given again.
+
+        Raises:
+            StorageError: the version is not being built.
+        """
+        with self._engine.begin() as connection:
+            versions.require_building(connection, version)
+        versions.delete_vectors(self._engine, version)
+        with self._engine.begin() as connection:
+            versions.remove(connection, version)
+
+    def _delete_retired_vectors(self) -> None:
+        with self._engine.connect() as connection:
+            retired = versions.retired_with_vectors(connection)
+        for version in retired:
+            versions.delete_vectors(self._engine, version)
+
+    # ---------------------------------------------------------------- kinds
+
+    def allocate_clusters(self, n: int) -> range:
+        """`n` ids that no kind ever had."""
+        with self._engine.begin() as connection:
+            first = counters.take(connection, "next_cluster", n)
+        return range(first, first + n)
+
+    def add_clustering(self, clustering: Clustering, *, base: int | None = None) -> int:
+        """One round, visible all at once; pictures up to its cursor that it leaves out become unassigned.
+
+        Args:
+            base: the revision that the round was worked out on (`Queries.revision`).
+
+        Returns:
+            The clustering's id.
+
+        Raises:
+            Outdated: people have corrected something since `base`; nothing became visible.
+            StorageError: assignments name kinds that do not exist.
+        """
+        change = Change(clustering.assignments, clustering.clusters, clustering.events, clustering=clustering)
+        _, clustering_id = self._revisions.write(change, base)
+        assert clustering_id is not None
+        return clustering_id
+
+    def revise(
+        self,
+        assignments: Assignments,
+        clusters: Sequence[ClusterRecord] = (),
+        events: Sequence[Event] = (),
+        *,
+        actor: str = "agent",
+        base: int | None = None,
+    ) -> int:
+        """A change between rounds, visible all at once: votes for new pictures, or people's corrections.
+
+        Returns:
+            The revision's id.
+
+        Raises:
+            Outdated, StorageError: as `add_clustering`.
+        """
+        revision, _ = self._revisions.write(Change(assignments, tuple(clusters), tuple(events), actor), base)
+        return revision
+
+    def set_window(self, picture_ids: Sequence[int]) -> None:
+        """Remember which pictures the last round looked at."""
+        with self._engine.begin() as connection:
+            placement.put_window(connection, [int(i) for i in picture_ids])
+
+    def set_layout(self, version: int, picture_ids: Sequence[int], xy_N2: NDArray[np.float32]) -> None:
+        """Replace the map of an encoder version: where it shows each picture.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        places = {int(i): (float(x), float(y)) for i, (x, y) in zip(picture_ids, xy_N2, strict=True)}
+        with self._engine.begin() as connection:
+            versions.require(connection, version)
+            placement.put_layout(connection, version, places)
+
+    # ---------------------------------------------------------------- small facts
+
+    def add_events(self, events: Sequence[Event]) -> list[int]:
+        """Append events and return their ids; `renamed`, `hidden` and `undone` take effect at once."""
+        with self._engine.begin() as connection:
+            return journal.append(connection, events, self._clock())
+
+    def add_steps(self, steps: Sequence[StepRecord]) -> None:
+        """What training steps measured. Beyond 20,000 rows, every second one of the older ones is dropped."""
+        if not steps:
+            return
+        at = self._clock()
+        newest = {step.step: step for step in steps}
+        fields = StepRecord.__dataclass_fields__
+        with self._engine.begin() as connection:
+            for some in chunks(list(newest)):
+                # a restart repeats the steps after its checkpoint
+                connection.execute(delete(learner_steps).where(learner_steps.c.step.in_(some)))
+            rows = [{"at": at, **{name: getattr(step, name) for name in fields}} for step in newest.values()]
+            connection.execute(insert(learner_steps), rows)
+            if connection.execute(select(func.count()).select_from(learner_steps)).scalar_one() > STEPS_KEPT:
+                position = func.row_number().over(order_by=learner_steps.c.step).label("position")
+                old = select(learner_steps.c.step, position).subquery()
+                every_second = select(old.c.step).where(old.c.position % 2 == 0, old.c.position < STEPS_KEPT)
+                connection.execute(delete(learner_steps).where(learner_steps.c.step.in_(every_second)))
+
+    def set_state(self, key: str, value: object) -> None:
+        """Keep one JSON value under a key."""
+        at = self._clock()
+        with self._engine.begin() as connection:
+            known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
+            if known.rowcount == 0:
+                connection.execute(insert(state).values(key=key, value=value, at=at))

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.config import FolderConfig
+from agent.sources.listing import Listing, PathRules
+
+IGNORE = FolderConfig().ignore
+
+
+def rules(root: Path, *exclude: Path) -> PathRules:
+    return PathRules(str(root), IGNORE, exclude)
+
+
+def listed(root: Path, *exclude: Path) -> list[str]:
+    listing = Listing(rules(root, *exclude))
+    files = sorted(os.path.relpath(path, root) for path, _ in listing.files(str(root), threading.Event()))
+    assert listing.complete
+    return files
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    seen = ("a.jpg", "sub/b.jpg", "sub/deep/c.jpg", "data/h.jpg", "database/i.jpg")
+    unseen = (".hidden/d.jpg", "sub/.e.jpg", "f.JPG.Part", "THUMBS.DB", "@eaDir/g.jpg")
+    for name in (*seen, *unseen):
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "root"
+
+
+def test_everything_is_found_but_what_is_ignored(tree: Path) -> None:
+    assert listed(tree) == ["a.jpg", "data/h.jpg", "database/i.jpg", "sub/b.jpg", "sub/deep/c.jpg"]
+
+
+def test_excluded_folders_are_left_out_by_whatever_name(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(tree)
+    assert "data/h.jpg" not in listed(tree, tree / "data")
+    assert "data/h.jpg" not in listed(tree, tmp_path / "alias" / "data")
+    assert "data/h.jpg" not in listed(tmp_path / "alias", tree / "data")
+    assert "database/i.jpg" in listed(tree, tree / "data")
+    assert "a.jpg" in listed(tree, tmp_path), "a folder above the root excludes nothing: the root was asked for"
+
+
+def test_hints_and_listing_agree(tree: Path) -> None:
+    admitted = rules(tree, tree / "data").admits
+    for folder, _, names in os.walk(tree):
+        for name in names:
+            path = Path(folder, name)
+            assert admitted(str(path)) is (str(path.relative_to(tree)) in listed(tree, tree / "data"))
+    assert not admitted(str(tree))
+    assert not admitted(str(tree) + "2/a.jpg")
+
+
+def test_links_are_not_followed(tree: Path) -> None:
+    (tree / "link.jpg").symlink_to(tree / "a.jpg")
+    (tree / "loop").symlink_to(tree)
+    os.mkfifo(tree / "pipe.jpg")
+    assert "link.jpg" not in listed(tree)
+    assert not any("loop" in path or "pipe" in path for path in listed(tree))
+
+
+def test_stop_ends_a_listing_which_then_proves_nothing(tree: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    listing = Listing(rules(tree))
+    assert list(listing.files(str(tree), stop)) == []
+    assert not listing.complete
+
+
+def test_an_unreadable_folder_is_noted_and_a_vanished_one_is_not(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> Iterator[os.DirEntry[str]]:  # root may read everything: say no in the kernel's place
+        if path.endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        if path.endswith("data"):
+            raise FileNotFoundError(2, "gone", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    listing = Listing(rules(tree))
+    assert len(list(listing.files(str(tree), threading.Event()))) == 3
+    assert listing.unreadable == [str(tree / "sub" / "deep")]

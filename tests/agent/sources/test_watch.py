@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from watchdog.observers.api import BaseObserver
+
+from agent.sources.watch import RESTART_S, Watch, native_observer
+
+
+class Calls:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.lost = 0
+
+    def watch(self, root: Path, observer: Callable[[], BaseObserver] | None = None) -> Watch:
+        def lost() -> None:
+            self.lost += 1
+
+        def ignore(_: str) -> None:
+            pass
+
+        return Watch(
+            str(root),
+            changed=ignore,
+            appeared=ignore,
+            left=ignore,
+            lost=lost,
+            clock=lambda: self.now,
+            observer=observer,
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "fs.inotify.max_user_watches"),
+        (errno.EMFILE, "fs.inotify.max_user_instances"),
+        (errno.ENOENT, "No such"),
+    ],
+)
+def test_a_refusal_names_the_remedy_and_is_tried_again_less_and_less_often(
+    tmp_path: Path, number: int, remedy: str
+) -> None:
+    attempts = []
+
+    class Refused(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__(None)  # type: ignore[arg-type]
+
+        def schedule(self, *_: object, **__: object) -> None:  # type: ignore[override]
+            attempts.append(calls.now)
+            raise OSError(number, "No such file or directory")
+
+    calls = Calls()
+    watch = calls.watch(tmp_path, Refused)
+    for calls.now in range(200):
+        assert not watch.revive()
+    assert remedy in watch.trouble
+    pauses = [after - before for before, after in pairwise(attempts)]
+    assert pauses == [*RESTART_S, RESTART_S[-1]][: len(pauses)]
+    assert len(pauses) > 5
+
+
+def test_it_starts_stops_and_hears_of_overflow_only_in_between(tmp_path: Path) -> None:
+    calls = Calls()
+    watch = calls.watch(tmp_path)
+    library = logging.getLogger("watchdog.observers.inotify_c")
+    assert watch.revive()
+    assert watch.trouble == ""
+    assert calls.lost == 1, "nobody knows what happened before"
+    library.warning("Inotify queue overflowed; filesystem events were lost")
+    library.warning("something else")
+    assert calls.lost == 2
+    watch.stop()
+    watch.stop()
+    library.warning("Inotify queue overflowed; filesystem events were lost")
+    assert calls.lost == 2
+    assert not watch.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_an_observer_whose_reader_has_died_is_dead(tmp_path: Path) -> None:
+    observers = []
+
+    def observer() -> BaseObserver:
+        observers.append(native_observer())
+        return observers[-1]
+
+    calls = Calls()
+    watch = calls.watch(tmp_path, observer)
+    assert watch.revive()
+    observers[0]._inotify_fd.stop()  # type: ignore[attr-defined]
+    observers[0]._inotify_fd.join(5)  # type: ignore[attr-defined]
+    assert not watch.is_alive()
+    calls.now = 100
+    assert watch.revive()
+    assert len(observers) == 2
+    assert calls.lost == 2
+    watch.stop()
+    assert not any(thread.is_alive() for thread in observers)
+
+
+def test_a_refused_start_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+    watch = Calls().watch(tmp_path / "gone")
+    assert not watch.revive()
+    assert threading.active_count() == before

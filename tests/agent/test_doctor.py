@@ -1,0 +1,85 @@
+"""The doctor: what it finds, and that a finding comes with a remedy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent import doctor
+from agent.config import Config
+from agent.doctor import FAIL, OK, WARN, Finding
+from storage.engine import database_url, open_engine
+from storage.migrate import migrate
+
+
+def by_subject(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in findings}
+
+
+def test_a_healthy_place(tmp_path: Path) -> None:
+    engine = open_engine(database_url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    findings = doctor.examine(Config(), tmp_path, [tmp_path])
+    assert not [finding for finding in findings if finding.verdict == FAIL]
+    found = by_subject(findings)
+    assert {"python", "torch", "device", "weights", "data", "data mount", "disk", "schema", "integrity"} <= set(found)
+    assert found["integrity"].verdict == OK
+
+
+def test_a_missing_folder_and_a_missing_device(tmp_path: Path) -> None:
+    found = by_subject(doctor.examine(Config(device="cuda:99"), tmp_path, [tmp_path / "gone"]))
+    assert found[f"watch {tmp_path / 'gone'}"].verdict == FAIL
+    assert found["device"].verdict == FAIL
+
+
+def test_nothing_is_made(tmp_path: Path) -> None:
+    data = tmp_path / "a" / "b"
+    found = by_subject(doctor.examine(Config(), data, []))
+    assert found["data"].message == f"{data} will be made"
+    assert found["database"].verdict == OK
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("watches", "instances", "verdicts"),
+    [(1000, 128, [OK, OK]), (5, 128, [WARN, OK]), (2, 128, [FAIL, OK]), (1000, 1, [OK, WARN])],
+)
+def test_inotify_limits(tmp_path: Path, watches: int, instances: int, verdicts: list[str]) -> None:
+    folder = tmp_path / "pictures"
+    for name in ("a", "b", "c"):
+        (folder / name).mkdir(parents=True)
+    limits = tmp_path / "limits"
+    limits.mkdir()
+    (limits / "max_user_watches").write_text(f"{watches}\n")
+    (limits / "max_user_instances").write_text(f"{instances}\n")
+    findings = list(doctor.inotify(folder, limits))
+    assert [finding.verdict for finding in findings] == verdicts
+    assert all(finding.remedy for finding in findings if finding.verdict != OK)
+    assert list(doctor.inotify(folder, tmp_path / "nowhere")) == []
+
+
+def test_mounts_that_are_silent_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "filesystem_of", lambda folder: "nfs4")
+    found = by_subject(doctor.examine(Config(), tmp_path, [tmp_path]))
+    assert found["data mount"].verdict == WARN
+    assert "PostgreSQL" in found["data mount"].remedy
+    assert found[f"watch {tmp_path}"].verdict == WARN
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert by_subject(list(doctor.data_directory(tmp_path)))["data"].verdict == FAIL
+
+
+def test_a_damaged_database(tmp_path: Path) -> None:
+    (tmp_path / "taxon.db").write_bytes(b"this is no database" * 100)
+    assert by_subject(list(doctor.database(tmp_path)))["database"].verdict == FAIL
+
+
+@pytest.mark.parametrize(("wanted", "verdict"), [("bundled", OK), ("none", OK), ("pretrained", WARN), ("/gone", FAIL)])
+def test_weights(wanted: str, verdict: str) -> None:
+    assert doctor.weights(wanted).verdict == verdict

@@ -1,0 +1,68 @@
+"""Neighbours against brute force, and what diffusion does to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.graph import diffuse, neighbour_graph, regraph
+from agent.propagation import propagate, winners
+from agent.space import unit
+from tests.agent.shapes import blobs
+
+
+@pytest.fixture
+def points() -> np.ndarray:
+    return unit(blobs([40, 30], spread=0.6)[0])
+
+
+def test_neighbours_are_those_of_brute_force(points: np.ndarray):
+    graph = neighbour_graph(points, 7)
+    cosine = points @ points.T
+    np.fill_diagonal(cosine, -2)
+    assert np.array_equal(graph.neighbour_NK, np.argsort(-cosine, axis=1)[:, :7])
+    rows = np.arange(len(points))[:, None]
+    distance = np.linalg.norm(points[rows] - points[graph.neighbour_NK], axis=2)
+    assert np.allclose(graph.distance_NK, distance, atol=1e-3)
+
+
+def test_nobody_is_its_own_neighbour_among_copies():
+    graph = neighbour_graph(unit(np.ones((50, 4))), 6)
+    assert graph.neighbour_NK.shape == (50, 6)
+    assert (graph.neighbour_NK != np.arange(50)[:, None]).all()
+
+
+@pytest.mark.parametrize(("count", "k"), [(1, 0), (2, 1), (5, 4)])
+def test_k_is_clipped(count: int, k: int):
+    assert neighbour_graph(unit(np.eye(8)[:count]), 15).neighbour_NK.shape == (count, k)
+
+
+def test_diffusion_is_the_normalised_mean_of_neighbours(points: np.ndarray):
+    graph = neighbour_graph(points, 5)
+    once = diffuse(points, graph.neighbour_NK, 1)
+    assert np.allclose(once, unit(points[graph.neighbour_NK].mean(axis=1)), atol=1e-6)
+    assert np.allclose(diffuse(points, graph.neighbour_NK, 2), diffuse(once, graph.neighbour_NK, 1))
+    assert diffuse(points, graph.neighbour_NK, 0) is points
+
+
+def test_regraph_measures_and_sorts_anew(points: np.ndarray):
+    graph = neighbour_graph(points, 5)
+    moved = diffuse(points, graph.neighbour_NK, 3)
+    again = regraph(moved, graph)
+    assert (np.diff(again.distance_NK, axis=1) >= 0).all()
+    assert np.array_equal(np.sort(again.neighbour_NK, axis=1), np.sort(graph.neighbour_NK, axis=1))
+    assert again.distance_NK[3, 0] == pytest.approx(np.linalg.norm(moved[3] - moved[again.neighbour_NK[3, 0]]), abs=1e-6)
+
+
+def test_walks_end_in_the_kind_they_meet():
+    """A chain 0 - 1 - 2 - 3 - 4 with ends of different kinds: the shares are linear in between (gambler's ruin)."""
+    neighbour_NK = np.array([[1, 1], [0, 2], [1, 3], [2, 4], [3, 3]])
+    share = propagate(neighbour_NK, np.array([0, -1, -1, -1, 1]), 2)
+    assert np.allclose(share[:, 0], [1, 0.75, 0.5, 0.25, 0], atol=1e-3)
+
+
+def test_what_no_walk_can_reach_belongs_nowhere():
+    neighbour_NK = np.array([[1], [0], [3], [2]])
+    label, probability = winners(propagate(neighbour_NK, np.array([0, -1, -1, -1]), 1))
+    assert label.tolist() == [0, 0, -1, -1]
+    assert probability.tolist() == [1, 1, 0, 0]

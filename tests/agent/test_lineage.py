@@ -1,0 +1,295 @@
+"""Every transition of a kind, drawn by hand, and what must hold for any history.
+
+Tables read: rows are the last round's kinds, columns this round's labels, cells the pictures they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.config import ClusterConfig
+from agent.lineage import LineageResult, RoundContext, follow
+from agent.partition import Partition
+from storage.records import Assignments, ClusterRecord, ClusterState, EventType
+from tests.agent.shapes import assigned, drawn
+
+CONFIG = ClusterConfig(dormant_after=100, patience=3)
+
+
+def kinds(*records: ClusterRecord) -> dict[int, ClusterRecord]:
+    return {record.id: record for record in records}
+
+
+def active(cluster: int, name: str = "", last: int = 0, size: int = 0, **more: object) -> ClusterRecord:
+    record = ClusterRecord(cluster, ClusterState.ACTIVE, name, last_new_picture=last, statistics={"size": float(size)})
+    return replace(record, **more)  # type: ignore[arg-type]
+
+
+def spread(table: Mapping[tuple[int, int], int]) -> tuple[dict[int, int], dict[int, int]]:
+    """(kind, label) -> number of pictures, as picture id -> kind and picture id -> label; kind 0 means new."""
+    old: dict[int, int] = {}
+    new: dict[int, int] = {}
+    numbers = count(1)
+    for (kind, label), pictures in table.items():
+        for _ in range(pictures):
+            picture = next(numbers)
+            new[picture] = label
+            if kind:
+                old[picture] = kind
+    return old, new
+
+
+def round_of(
+    table: Mapping[tuple[int, int], int],
+    previous: dict[int, ClusterRecord],
+    *,
+    new_pictures: int = 0,
+    idle: bool = False,
+    newest: int = 0,
+    stability: float = 0.0,
+    first_id: int = 100,
+) -> LineageResult:
+    old, new = spread(table)
+    numbers: Iterator[int] = count(first_id)
+    context = RoundContext(newest or max(new, default=0), new_pictures, idle, lambda: next(numbers))
+    return follow(previous, assigned(old), drawn(new, stability=stability), context, CONFIG)
+
+
+def told(result: LineageResult) -> list[tuple[EventType, int | None, tuple[int, ...]]]:
+    return [(event.type, event.cluster_id, event.other_ids) for event in result.events]
+
+
+def states(result: LineageResult) -> dict[int, ClusterState]:
+    return {record.id: record.state for record in result.clusters}
+
+
+def sizes(result: LineageResult) -> dict[int, int]:
+    ids, number = np.unique(result.assignments.cluster_N, return_counts=True)
+    return dict(zip(ids.tolist(), number.tolist(), strict=True))
+
+
+def test_first_round_emerges_everything():
+    #        a   b
+    # new   10   8
+    result = round_of({(0, 0): 10, (0, 1): 8}, {}, new_pictures=18)
+    assert told(result) == [(EventType.EMERGED, 100, ()), (EventType.EMERGED, 101, ())]
+    assert states(result) == {100: ClusterState.PROVISIONAL, 101: ClusterState.PROVISIONAL}
+    assert sizes(result) == {100: 10, 101: 8}
+    assert result.kind_of == {0: 100, 1: 101}
+
+
+def test_kinds_survive_a_shuffle_of_labels():
+    #        a   b
+    # 1      1   9
+    # 2      9   1
+    result = round_of({(1, 1): 9, (1, 0): 1, (2, 0): 9, (2, 1): 1}, kinds(active(1), active(2)))
+    assert told(result) == []
+    assert result.kind_of == {0: 2, 1: 1}
+
+
+def test_provisional_is_confirmed_by_a_second_round_with_new_pictures():
+    before = kinds(ClusterRecord(1, ClusterState.PROVISIONAL))
+    assert told(round_of({(1, 0): 10, (0, 0): 2}, before, new_pictures=2)) == [(EventType.CONFIRMED, 1, ())]
+    assert told(round_of({(1, 0): 10}, before, new_pictures=0)) == []
+
+
+@pytest.mark.parametrize(("stability", "state"), [(0.9, ClusterState.ACTIVE), (0.2, ClusterState.PROVISIONAL)])
+def test_idle_stream_confirms_what_is_stable(stability: float, state: ClusterState):
+    result = round_of({(0, 0): 10}, {}, new_pictures=10, idle=True, stability=stability)
+    assert states(result) == {100: state}
+
+
+def test_split_keeps_the_id_in_the_child_with_the_majority():
+    #        a   b
+    # 1     12   8
+    result = round_of({(1, 0): 12, (1, 1): 8}, kinds(active(1)))
+    assert told(result) == [(EventType.SPLIT, 1, (100,))]
+    assert sizes(result) == {1: 12, 100: 8}
+    assert {r.id: r.parents for r in result.clusters} == {1: (), 100: (1,)}
+
+
+def test_split_without_majority_ends_the_id():
+    #        a   b   c
+    # 1      8   7   5
+    result = round_of({(1, 0): 8, (1, 1): 7, (1, 2): 5}, kinds(active(1)))
+    assert told(result) == [(EventType.SPLIT, 1, (100, 101, 102))]
+    assert states(result)[1] is ClusterState.ENDED
+    assert {r.id: r.parents for r in result.clusters if r.id != 1} == {100: (1,), 101: (1,), 102: (1,)}
+    assert result.heirs == {}
+
+
+def test_named_kind_survives_a_split_without_majority():
+    #            a   b   c
+    # 1 "cat"    8   7   5
+    result = round_of({(1, 0): 8, (1, 1): 7, (1, 2): 5}, kinds(active(1, "cat")))
+    assert told(result) == [(EventType.SPLIT, 1, (100, 101))]
+    assert sizes(result) == {1: 8, 100: 7, 101: 5}
+
+
+def test_merge_keeps_the_older_id():
+    #        a
+    # 3      6
+    # 7     20
+    result = round_of({(3, 0): 6, (7, 0): 20}, kinds(active(3), active(7)))
+    assert told(result) == [(EventType.ABSORBED, 7, (3,))]
+    assert states(result)[7] is ClusterState.ENDED
+    assert sizes(result) == {3: 26}
+    assert result.heirs == {7: 3}
+
+
+def test_merge_keeps_the_named_id_before_the_older():
+    #            a
+    # 3         20
+    # 7 "cat"    6
+    result = round_of({(3, 0): 20, (7, 0): 6}, kinds(active(3), active(7, "cat")))
+    assert told(result) == [(EventType.ABSORBED, 3, (7,))]
+    assert sizes(result) == {7: 26}
+
+
+def test_two_named_kinds_are_never_merged():
+    #            a
+    # 3 "dog"   20
+    # 7 "cat"    6
+    # new        4
+    result = round_of({(3, 0): 20, (7, 0): 6, (0, 0): 4}, kinds(active(3, "dog"), active(7, "cat")))
+    assert told(result) == []
+    assert sizes(result) == {3: 24, 7: 6}
+    assert result.kind_of == {0: 3}
+
+
+def test_new_pictures_of_a_shared_label_follow_their_neighbours():
+    # 1, 2 are "dog"; 3, 4 are "cat"; 5 lies beside the cats, 6 beside 5 only, all with one label.
+    neighbours = np.array([[1, 1], [0, 0], [3, 3], [2, 2], [2, 3], [4, 4]])
+    part = replace(drawn(dict.fromkeys(range(1, 7), 0)), neighbour_NK=neighbours)
+    before = assigned({1: 3, 2: 3, 3: 7, 4: 7})
+    context = RoundContext(6, 2, False, lambda: 100)
+    result = follow(kinds(active(3, "dog"), active(7, "cat")), before, part, context, CONFIG)
+    assert result.assignments.cluster_N.tolist() == [3, 3, 7, 7, 7, 7]
+
+
+def test_dormant_after_silence_and_revived_by_a_new_member():
+    result = round_of({(1, 0): 10}, kinds(active(1, last=10)), newest=110)
+    assert told(result) == [(EventType.DORMANT, 1, ())]
+    asleep = kinds(active(1, last=10, state=ClusterState.DORMANT))
+    assert told(round_of({(1, 0): 10}, asleep, newest=120)) == []
+    # Picture 11 is new and joins.
+    assert told(round_of({(1, 0): 10, (0, 0): 1}, asleep, newest=12)) == [(EventType.REVIVED, 1, ())]
+
+
+def test_a_kind_without_density_keeps_its_members_until_patience_ends():
+    #        a  none
+    # 1     10     0
+    # 2      1     9
+    table = {(1, 0): 10, (2, 0): 1, (2, -1): 9}
+    before = kinds(active(1), active(2, size=10))
+    for absent in (1, 2):
+        result = round_of(table, before)
+        assert told(result) == []
+        assert sizes(result) == {1: 10, 2: 10}
+        assert {r.id: r.absent_rounds for r in result.clusters}[2] == absent
+        before |= {record.id: record for record in result.clusters}
+    result = round_of(table, before)
+    assert told(result) == [(EventType.DISAPPEARED, 2, ())]
+    assert sizes(result) == {1: 11, -1: 9}
+
+
+def test_a_named_kind_without_density_stays():
+    before = kinds(active(2, "cat", size=10, absent_rounds=50))
+    result = round_of({(2, -1): 10}, before)
+    assert told(result) == []
+    assert sizes(result) == {2: 10}
+
+
+def test_a_window_that_holds_little_of_a_kind_says_nothing_about_it():
+    # 300 members when it was last found; the window holds 20 of them, unassigned, or swallowed by kind 1.
+    before = kinds(active(1), active(2, size=300))
+    for label in (-1, 0):
+        result = round_of({(1, 0): 30, (2, label): 20}, before)
+        assert told(result) == []
+        assert sizes(result) == {1: 30, 2: 20}
+        assert 2 not in {r.id for r in result.clusters if r.absent_rounds}
+
+
+def test_a_kind_outside_the_window_is_left_alone():
+    result = round_of({(1, 0): 10}, kinds(active(1), active(2, last=5, size=40)), newest=50)
+    assert told(result) == []
+    assert 2 not in states(result)
+
+
+def test_return_of_an_absent_kind_resets_its_absence():
+    result = round_of({(1, 0): 10}, kinds(active(1, absent_rounds=2)))
+    assert {r.id: r.absent_rounds for r in result.clusters} == {1: 0}
+
+
+def test_a_kind_that_emerges_from_the_unassigned_has_no_parents():
+    #        a   b
+    # 1     20   2
+    # new    0  10
+    result = round_of({(1, 0): 20, (1, 1): 2, (0, 1): 10}, kinds(active(1)), new_pictures=10)
+    assert told(result) == [(EventType.EMERGED, 100, ())]
+
+
+def test_nothing_found_in_an_empty_window():
+    context = RoundContext(0, 0, True, lambda: 1)
+    result = follow({}, assigned({}), drawn({}), context, CONFIG)
+    assert result.clusters == ()
+    assert len(result.assignments.picture_N) == 0
+
+
+# -------------------------------------------------------------------- any history
+
+PICTURES = 40
+ROUND = st.lists(st.integers(-1, 4), min_size=PICTURES, max_size=PICTURES)
+
+
+def compact(labels: list[int]) -> dict[int, int]:
+    numbers = {label: number for number, label in enumerate(sorted(set(labels) - {-1}))}
+    return {picture + 1: numbers.get(label, -1) for picture, label in enumerate(labels)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(rounds=st.lists(ROUND, min_size=1, max_size=6), names=st.sets(st.integers(1, 12)))
+def test_histories(rounds: list[list[int]], names: set[int]):
+    issued = count(1)
+    living: dict[int, ClusterRecord] = {}
+    ended: set[int] = set()
+    before = assigned({})
+    for labels in rounds:
+        partition = drawn(compact(labels))
+        context = RoundContext(PICTURES, 1, False, lambda: next(issued))
+        result = follow(living, before, partition, context, CONFIG)
+        check_round(result, partition, living, ended)
+        before = result.assignments
+        for record in result.clusters:
+            if record.state is ClusterState.ENDED:
+                ended.add(record.id)
+                living.pop(record.id, None)
+            else:
+                name = "named" if record.id in names else ""
+                living[record.id] = replace(record, name=name)
+
+
+def check_round(
+    result: LineageResult, partition: Partition, living: Mapping[int, ClusterRecord], ended: set[int]
+) -> None:
+    after = {**living, **{record.id: record for record in result.clusters}}
+    gone = {cluster for cluster, record in after.items() if record.state is ClusterState.ENDED}
+    assert not ended & {record.id for record in result.clusters}, "an id is never used again"
+    assert not [cluster for cluster in gone if after[cluster].name], "a named id never ends"
+    assert_one_kind_each(result.assignments, partition)
+    assert {*result.assignments.cluster_N.tolist()} - {-1} <= set(after) - gone, "members belong to living kinds only"
+    assert set(result.heirs) <= gone
+    assert set(result.heirs.values()) <= set(after) - gone
+    assert set(result.kind_of) == set(partition.coarser), "every label has a kind"
+
+
+def assert_one_kind_each(assignments: Assignments, partition: Partition) -> None:
+    assert np.array_equal(assignments.picture_N, partition.ids_N)
+    assert len(assignments.cluster_N) == len(assignments.probability_N) == len(partition.ids_N)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Generator
+
+from agent.config import ReplayConfig
+from agent.replay import Observation, Replay
+
+SIDE_PX = 8
+
+
+def shot(number: int, innate: Sequence[float] | None = None) -> Observation:
+    innate_D = np.eye(64, dtype=np.float32)[number % 64] if innate is None else np.array(innate, dtype=np.float32)
+    pixels_CHW = torch.full((3, SIDE_PX, SIDE_PX), number % 256, dtype=torch.uint8)
+    return Observation(number, str(number), pixels_CHW, innate_D)
+
+
+def memory(dim: int = 64, **settings: float) -> Replay:
+    return Replay(ReplayConfig.model_validate({"capacity": 8} | settings), SIDE_PX, dim, Generator().manual_seed(0))
+
+
+def test_half_is_the_newest_and_half_from_all_before() -> None:
+    replay = memory()
+    for number in range(100):
+        replay.add([shot(number)])
+    assert len(replay) == 8
+    shas = {int(sha) for sha in replay.sample(8).shas}
+    assert {96, 97, 98, 99} < shas
+    assert all(number < 96 for number in shas - {96, 97, 98, 99})
+
+
+def test_bytes_are_bounded_too() -> None:
+    replay = Replay(ReplayConfig(capacity=100_000, capacity_mb=1), 112, 64, Generator().manual_seed(0))
+    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * 64)
+
+
+def test_pictures_come_back_as_they_were() -> None:
+    replay = memory()
+    replay.add([shot(n) for n in range(5)])
+    sample = replay.sample(5)
+    for sha, pixels, innate in zip(sample.shas, sample.pixels_NCHW, sample.innate_ND, strict=True):
+        assert (pixels == int(sha)).all()
+        assert innate[int(sha)] == 1
+
+
+def test_a_sample_has_no_picture_twice_and_takes_what_there_is() -> None:
+    replay = memory()
+    assert len(replay.sample(4)) == 0
+    for n in range(40):
+        replay.add([shot(n)])
+    assert len(set(replay.sample(6).shas)) == 6
+    assert len(replay.sample(99)) == 8
+
+
+def test_the_reservoir_is_balanced_over_kinds() -> None:
+    replay = memory(capacity=40)
+    replay.balance_by({str(n): n // 200 for n in range(400)})
+    for n in [*range(180), *range(200, 205), *range(205, 400)]:
+        replay.add([shot(n)])
+    kinds = [int(sha) // 200 for sha in replay.sample(40).shas if int(sha) < 380]
+    assert abs(kinds.count(0) - kinds.count(1)) <= 1
+
+
+def test_near_duplicates_are_counted_and_turned_away() -> None:
+    replay = memory(dim=2)
+    a, almost_a, b = [1.0, 0.0], [1.0, 0.05], [0.0, 1.0]
+    fresh, _ = replay.admit([shot(0, a), shot(1, almost_a), shot(2, b)])
+    assert [o.picture_id for o in fresh] == [0, 2]
+    replay.add(fresh)
+    fresh, _ = replay.admit([shot(3, almost_a), shot(4, [1.0, 1.0]), shot(5, b)])
+    assert [o.picture_id for o in fresh] == [4]
+    assert replay.repeats == {"0": 2, "2": 1}
+
+
+def test_novelty_is_the_distance_to_what_is_remembered() -> None:
+    replay = memory(dim=2)
+    _, novelty = replay.admit([shot(0, [1.0, 0.0])])
+    assert novelty.tolist() == [1.0]
+    replay.add([shot(0, [1.0, 0.0])])
+    _, novelty = replay.admit([shot(1, [0.0, 2.0]), shot(2, [3.0, 0.0])])
+    torch.testing.assert_close(novelty, torch.tensor([1.0, 0.0]))
+
+
+def test_counts_are_forgotten_with_their_picture() -> None:
+    replay = memory(dim=64)
+    for n in range(300):
+        replay.add([shot(n)])
+        replay._count_repeat(str(n))
+    assert len(replay.repeats) == len(replay) == 8
+
+
+def test_forgotten_pictures_are_gone() -> None:
+    replay = memory()
+    for n in range(30):
+        replay.add([shot(n)])
+    kept = replay.sample(8).shas
+    replay.forget(kept[:3])
+    assert sorted(replay.sample(8).shas) == sorted(kept[3:])
+    for n in range(30, 60):
+        replay.add([shot(n)])
+    assert len(replay) == 8
+
+
+def test_it_goes_on_from_its_state() -> None:
+    first, second = memory(), memory()
+    for n in range(50):
+        first.add([shot(n)])
+    tensors, meta = first.state_dict()
+    second.load_state_dict(tensors, meta, lambda shas: [shot(int(sha)) for sha in shas])
+    for n in range(50, 90):
+        first.add([shot(n)])
+        second.add([shot(n)])
+        assert first.sample(6).shas == second.sample(6).shas
+
+
+def test_pictures_that_are_gone_are_left_out() -> None:
+    first, second = memory(), memory()
+    for n in range(50):
+        first.add([shot(n)])
+    tensors, meta = first.state_dict()
+    gone = {meta["recent"][0], meta["reservoir"][0]}
+    second.load_state_dict(tensors, meta, lambda shas: [shot(int(sha)) for sha in shas if sha not in gone])
+    assert sorted(second.sample(8).shas) == sorted({*meta["recent"], *meta["reservoir"]} - gone)

@@ -1,0 +1,87 @@
+"""The tree on a graph against the exact one: hdbscan on the same points, scipy on all pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hdbscan import HDBSCAN
+from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.spatial.distance import cdist
+from sklearn.metrics import adjusted_rand_score
+
+from agent.graph import neighbour_graph
+from agent.space import Points, unit
+from agent.tree import Flat, linkage, select, spanning_tree
+from tests.agent.shapes import blobs
+
+MIN_SAMPLES = 5
+
+
+def ours(points: Points, k: int, min_cluster_size: int, method: str) -> Flat:
+    return select(linkage(spanning_tree(points, neighbour_graph(points, k), MIN_SAMPLES)), min_cluster_size, method)
+
+
+def exact(points: Points, min_cluster_size: int, method: str) -> np.ndarray:
+    model = HDBSCAN(
+        min_cluster_size, min_samples=MIN_SAMPLES, cluster_selection_method=method, approx_min_span_tree=False
+    )
+    return np.asarray(model.fit_predict(points.astype(np.float64)))
+
+
+@pytest.mark.parametrize("method", ["eom", "leaf"])
+def test_same_labels_as_hdbscan_where_kinds_are_apart(method: str):
+    points = unit(blobs([120, 90, 60, 40], spread=0.15)[0])
+    found = ours(points, 15, 15, method)
+    assert adjusted_rand_score(found.label_N, exact(points, 15, method)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_nearly_same_labels_as_hdbscan_where_kinds_overlap(seed: int):
+    points = unit(blobs([300, 250, 200, 150], spread=0.62, noise=90, seed=seed)[0])
+    found = ours(points, 30, 20, "eom")
+    assert found.label_N.max() >= 1
+    assert adjusted_rand_score(found.label_N, exact(points, 20, "eom")) >= 0.96
+
+
+@pytest.mark.parametrize(("sizes", "k"), [([60], 59), ([40, 30], 10), ([30, 20, 25, 22], 6)])
+def test_spanning_tree_weighs_what_the_exact_one_weighs(sizes: list[int], k: int):
+    """With all neighbours it is exact; with few, the components of the graph are joined by exact bridges."""
+    points = unit(blobs(sizes, spread=0.1 if len(sizes) > 1 else 0.5)[0])
+    distance = cdist(points, points)
+    core = np.sort(distance, axis=1)[:, MIN_SAMPLES]
+    reach = np.maximum(distance, np.maximum(core[:, None], core[None, :]))
+    np.fill_diagonal(reach, 0)
+    tree = spanning_tree(points, neighbour_graph(points, k), MIN_SAMPLES)
+    assert len(tree) == len(points) - 1
+    assert tree[:, 2].sum() == pytest.approx(minimum_spanning_tree(reach).sum(), rel=0.01)
+    if len(sizes) == 1:
+        assert tree[:, 2].sum() == pytest.approx(minimum_spanning_tree(reach).sum(), rel=1e-4)
+
+
+def test_copies_of_one_point_make_a_tree():
+    points = unit(np.ones((30, 4)))
+    tree = spanning_tree(points, neighbour_graph(points, 5), MIN_SAMPLES)
+    assert len(tree) == 29
+    assert np.isfinite(tree).all()
+
+
+def test_weights_reach_the_smallest_size():
+    """Twelve points are too few for a kind of twenty, unless each of them weighs twice."""
+    points = unit(blobs([12, 40], spread=0.1, seed=3)[0])
+    tree = spanning_tree(points, neighbour_graph(points, 8), 3)
+    assert select(linkage(tree), 20, "eom").label_N.max() == -1
+    assert select(linkage(tree, np.full(52, 2)), 20, "eom").label_N.max() == 1
+
+
+def test_parents_group_what_belongs_together():
+    """Two pairs of near clouds: each pair has a parent of its own below the root."""
+    rng = np.random.default_rng(0)
+    axes = np.eye(8)[:2]
+    centres = [axes[0], axes[0] + 0.3 * np.eye(8)[2], axes[1], axes[1] + 0.3 * np.eye(8)[3]]
+    points = unit(np.vstack([centre + 0.02 * rng.normal(size=(40, 8)) for centre in centres]))
+    found = ours(points, 15, 15, "leaf")
+    kind = [int(np.bincount(found.label_N[40 * i : 40 * i + 40]).argmax()) for i in range(4)]
+    parent = [found.parent_K[k] for k in kind]
+    assert parent[0] == parent[1] is not None
+    assert parent[2] == parent[3] is not None
+    assert parent[0] != parent[2]

@@ -1,0 +1,70 @@
+"""`run --once`: everything there is becomes kinds, and doing it again changes nothing."""
+
+from __future__ import annotations
+
+import os
+
+from tests.e2e.conftest import Taxon
+from tests.pictures import FAMILIES, jpeg
+
+
+def fill(taxon: Taxon, per_family: int, start: int = 0) -> None:
+    for family in FAMILIES:
+        for seed in range(start, start + per_family):
+            (taxon.folder / f"{family}-{seed:03d}.jpg").write_bytes(jpeg(family, seed))
+
+
+def test_once_sorts_a_folder_and_is_repeatable(taxon: Taxon) -> None:
+    fill(taxon, 30)
+    (taxon.folder / "notes.txt").write_text("no picture")
+    taxon.once()
+    rows = taxon.rows()
+    assert len(rows) == 120
+    assert {row["status"] for row in rows.values()} <= {"clustered", "unassigned"}
+    kinds = {row["cluster_id"] for row in rows.values() if row["cluster_id"]}
+    assert len(kinds) >= 2
+    listed = {str(kind["id"]) for kind in taxon.json("clusters")}
+    assert kinds <= listed
+    before = taxon.json("status")
+    taxon.once()
+    after = taxon.json("status")
+    assert after["clustering_id"] == before["clustering_id"]
+    assert taxon.rows() == rows
+
+
+def test_ids_survive_growth_and_learning(taxon: Taxon) -> None:
+    """A published encoder version moves every embedding; the ids stay with their members."""
+    fast = ("learner.views_per_picture=6", "cluster.every=60", "encoder.image_px=32")
+    fill(taxon, 25)
+    taxon.once(*fast, learning=True)
+    first = taxon.rows()
+    version = taxon.json("status")["encoder_version"]
+    assert version >= 2
+    fill(taxon, 10, start=25)
+    taxon.once(*fast, learning=True)
+    second = taxon.rows()
+    assert len(second) == 140
+    assert taxon.json("status")["encoder_version"] > version
+    assert taxon.json("status")["learner_debt"] == 0
+    moved = sum(second[name]["cluster_id"] != row["cluster_id"] for name, row in first.items() if row["cluster_id"])
+    assert moved <= len(first) // 4
+    events = {event["type"] for event in taxon.json("history")}
+    assert {"emerged", "encoder_published"} <= events
+
+
+def test_broken_files_are_recorded_facts(taxon: Taxon) -> None:
+    whole = jpeg("disc", 1)
+    (taxon.folder / "good.jpg").write_bytes(whole)
+    (taxon.folder / "copy.jpg").write_bytes(whole)
+    (taxon.folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (taxon.folder / "empty.jpg").write_bytes(b"")
+    (taxon.folder / "text.png").write_text("not a picture at all")
+    (taxon.folder / "picture.without-suffix").write_bytes(jpeg("bars", 2))
+    os.symlink("/nonexistent", taxon.folder / "dangling.jpg")
+    taxon.once()
+    status = {name: row["status"] for name, row in taxon.rows().items()}
+    assert {name for name, s in status.items() if s == "rejected"} == {"truncated.jpg", "empty.jpg", "text.png"}
+    assert {"good.jpg", "copy.jpg", "picture.without-suffix"} <= set(status)
+    assert taxon.json("status")["pictures"] == 2
+    rejected = taxon.json("pictures", "--status", "rejected")
+    assert all(row["reason"] for row in rejected)

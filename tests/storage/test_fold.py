@@ -1,0 +1,63 @@
+"""What events say about a kind's state and name."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.fold import NEWBORN, Face, PastEvent, fold
+from storage.records import ClusterState, EventType
+
+E = EventType
+
+
+def past(*told: tuple[EventType, int | None, tuple[int, ...], dict[str, object]]) -> list[PastEvent]:
+    return [PastEvent(number, *one) for number, one in enumerate(told, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("types", "state"),
+    [
+        ([E.EMERGED], ClusterState.PROVISIONAL),
+        ([E.EMERGED, E.CONFIRMED], ClusterState.ACTIVE),
+        ([E.EMERGED, E.CONFIRMED, E.DORMANT], ClusterState.DORMANT),
+        ([E.EMERGED, E.CONFIRMED, E.DORMANT, E.REVIVED], ClusterState.ACTIVE),
+        ([E.EMERGED, E.ABSORBED], ClusterState.ENDED),
+        ([E.EMERGED, E.CONFIRMED, E.DISAPPEARED], ClusterState.ENDED),
+        ([E.EMERGED, E.CONFIRMED, E.SPLIT], ClusterState.ACTIVE),
+        ([E.TAUGHT], ClusterState.ACTIVE),
+    ],
+)
+def test_states(types: list[EventType], state: ClusterState) -> None:
+    assert fold(past(*((type, 1, (), {}) for type in types)))[1].state is state
+
+
+def test_merged_kinds_end_and_divided_ones_live() -> None:
+    faces = fold(
+        past((E.CONFIRMED, 1, (), {}), (E.MERGED, 1, (2, 3), {}), (E.DIVIDED, 1, (4,), {}), (E.SPLIT, 1, (5,), {}))
+    )
+    states = {cluster_id: face.state for cluster_id, face in faces.items()}
+    ended, active = ClusterState.ENDED, ClusterState.ACTIVE
+    assert states == {1: active, 2: ended, 3: ended, 4: active, 5: NEWBORN.state}
+
+
+def test_the_last_name_counts() -> None:
+    faces = fold(
+        past((E.RENAMED, 1, (), {"name": "a"}), (E.RENAMED, 1, (), {"name": "b"}), (E.TAUGHT, 2, (), {"name": "c"}))
+    )
+    assert (faces[1].name, faces[2].name) == ("b", "c")
+
+
+def test_hidden_and_shown_again() -> None:
+    hide: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.HIDDEN, 1, (), {})
+    show: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.HIDDEN, 1, (), {"hidden": False})
+    assert fold(past(hide))[1].hidden
+    assert not fold(past(hide, show))[1].hidden
+
+
+def test_undone_merge_never_happened() -> None:
+    told = past((E.CONFIRMED, 2, (), {}), (E.MERGED, 1, (2,), {}), (E.UNDONE, None, (), {"event_id": 2}))
+    assert fold(told) == {2: Face(ClusterState.ACTIVE)}
+
+
+def test_events_about_no_kind_change_none() -> None:
+    assert fold(past((E.PAUSED, None, (), {}), (E.SHIFT_DETECTED, None, (), {"novelty": 1.0}))) == {}

@@ -1,0 +1,132 @@
+"""The schema: the same from scripts and from tables, refused when it is of another age, copied before it changes."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from storage.engine import database_url, open_engine, writing
+from storage.errors import SchemaError
+from storage.migrate import SCRIPTS, check_schema, migrate
+from storage.records import ClusterRecord, ClusterState, Event, EventType
+from storage.schema import COUNTERS, SCHEMA_VERSIONS, metadata
+from storage.store import Store
+from tests.factories import pictures, round_of
+
+NEXT = """
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE added (id INTEGER)")
+"""
+
+
+def set_version(engine: Engine, version: str) -> None:
+    with writing(engine).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+
+
+def test_scripts_make_the_tables_of_the_schema(engine: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        counters = set(connection.execute(text("SELECT name FROM counters")).scalars())
+    assert counters == set(COUNTERS)
+
+
+def test_known_versions_are_those_of_the_scripts() -> None:
+    found = sorted(path.name[:4] for path in (SCRIPTS / "versions").glob("0*.py"))
+    assert tuple(found) == SCHEMA_VERSIONS
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    engine = open_engine(database_url(tmp_path))
+    migrate(engine)
+    before = (tmp_path / "taxon.db").read_bytes()
+    migrate(engine)
+    check_schema(engine)
+    assert (tmp_path / "taxon.db").read_bytes() == before
+    assert not list(tmp_path.glob("*.schema-*"))
+
+
+def test_missing_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match="`run`"):
+        check_schema(open_engine(database_url(tmp_path)))
+
+
+def test_newer_schema_is_refused(engine: Engine) -> None:
+    set_version(engine, "9999")
+    for refuse in (check_schema, migrate):
+        with pytest.raises(SchemaError, match="newer than this program's"):
+            refuse(engine)
+
+
+def test_older_schema_is_refused_by_readers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0001", "0002"))
+    with pytest.raises(SchemaError, match="`migrate`"):
+        check_schema(engine)
+
+
+def test_older_schema_is_copied_and_upgraded(engine: Engine, store: Store, data: Path, tmp_path: Path) -> None:
+    store.add(pictures(range(3)))
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / "0002_next.py").write_text(NEXT)
+    migrate(engine, scripts)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM added")).scalar() == 0
+    with sqlite3.connect(data / "taxon.db.schema-0001") as copy:
+        assert copy.execute("SELECT count(*) FROM pictures").fetchone() == (3,)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    copy.close()
+
+
+def test_failed_upgrade_leaves_the_old_schema(engine: Engine, tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / "0002_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
+    with pytest.raises(RuntimeError):
+        migrate(engine, scripts)
+    check_schema(engine)
+    with engine.connect() as connection:
+        tables = connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'added'")).all()
+    assert tables == []
+
+
+def test_views_answer(store: Store, engine: Engine) -> None:
+    ids = store.add(pictures(range(4)))
+    store.add_clustering(round_of({ids[0]: 1, ids[1]: 1, ids[2]: None}))
+    records = [ClusterRecord(1, ClusterState.ENDED), ClusterRecord(2, ClusterState.ACTIVE, parents=(1,))]
+    store.add_clustering(
+        round_of({ids[0]: 2, ids[1]: 2}, clusters=records, events=[Event(EventType.ABSORBED, 1, (2,))])
+    )
+    with engine.connect() as connection:
+        current = connection.execute(text("SELECT status, cluster_id FROM v_current ORDER BY picture_id")).all()
+        kinds = connection.execute(text("SELECT id, state, size FROM v_clusters ORDER BY id")).all()
+        sizes = connection.execute(text("SELECT revision, cluster_id, size FROM v_timeline ORDER BY 1, 2")).all()
+        edges = connection.execute(text("SELECT relation, parent_id, child_id FROM v_lineage ORDER BY 1")).all()
+    assert current == [("clustered", 2), ("clustered", 2), ("unassigned", None), ("pending", None)]
+    assert kinds == [(1, "ended", 0), (2, "active", 2)]
+    assert sizes == [(1, 1, 2), (2, 1, 0), (2, 2, 2)]
+    assert edges == [("absorbed", 1, 2), ("split", 1, 2)]
+
+
+def test_tables_can_be_made_on_postgresql() -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert "INDEX" in str(CreateIndex(index).compile(dialect=dialect))

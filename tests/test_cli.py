@@ -1,0 +1,396 @@
+"""The command line: exit codes, one clear line for every error, and reading that waits for nobody."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run_agent
+from storage.engine import database_url, open_engine
+from storage.lock import DataLock
+from storage.migrate import migrate
+from storage.queries import Queries
+from storage.records import ClusterRecord, ClusterState, Event, EventType
+from storage.store import Store
+from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
+
+ROOT = Path(__file__).resolve().parents[1]
+READING = (["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["export"])
+HEAVY = ("torch", "avalanche", "pydantic", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
+
+
+class Answer:
+    """What one call said."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def run(*arguments: str) -> Answer:
+        code = run_agent.main(arguments)
+        captured = capsys.readouterr()
+        return Answer(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine pictures and a rejected file; kind 1 emerges with six of them, and a day later kind 2 splits from it."""
+    data = tmp_path_factory.mktemp("filled")
+    engine = open_engine(database_url(data))
+    migrate(engine)
+    clock = Clock()
+    store = Store(engine, clock)
+    store.ensure_born({})
+    ids = store.add(pictures(range(8)), rejections=[rejection("/pictures/broken.jpg")])
+    one, two = store.allocate_clusters(2)
+    emerged = Event(EventType.EMERGED, one)
+    store.add_clustering(round_of({i: one if i in ids[:6] else None for i in ids}, events=[emerged]))
+    clock.tick(timedelta(days=1).total_seconds())
+    split = Event(EventType.SPLIT, two, (one,))
+    kinds = [ClusterRecord(one, ClusterState.ACTIVE), ClusterRecord(two, ClusterState.PROVISIONAL, parents=(one,))]
+    halves = {i: (one if i in ids[:3] else two) if i in ids[:6] else None for i in ids}
+    store.add_clustering(round_of(halves, clusters=kinds, events=[split]))
+    store.add(pictures([8]))
+    engine.dispose()
+    return data
+
+
+@pytest.fixture
+def own(filled: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    (tmp_path / "taxon.db").write_bytes((filled / "taxon.db").read_bytes())
+    return tmp_path
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}
+    )
+
+
+# -------------------------------------------------------------------------- usage and configuration: 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--help"),
+        (["statsu"], "Did you mean"),
+        (["run", "--wacht", "x"], "--watch"),
+        (["run"], "give --watch DIR"),
+        (["run", "--watch", ".", "--set", "learner.lrr=1"], "did you mean learner.lr?"),
+        (["run", "--watch", ".", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["cluster"], "ID"),
+        (["cluster", "x"], "x"),
+        (["clusters", "--state", "sleeping"], "dormant"),
+        (["history", "--type", "born"], "emerged"),
+        (["history", "--since", "soonish"], "2026-11-22"),
+        (["pictures", "--status", "lost"], "rejected"),
+        (["pictures", "--unassigned", "--status", "pending"], "contradicts"),
+        (["export", "--format", "xml"], "folders"),
+        (["export", "--format", "folders"], "--out"),
+        (["config"], "--help"),
+        (["config", "check", "--set", "seed=x"], "seed"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(call: Call, filled: Path, arguments: list[str], says: str) -> None:
+    takes_data = bool(arguments) and arguments[0] in ("clusters", "history", "pictures", "export")
+    answer = call(*arguments, *(["--data", str(filled)] if takes_data else []))
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith("taxon: ")
+    assert says in answer.err
+
+
+def test_an_unknown_key_names_file_line_and_guess(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("learner:\n  views_per_pictures: 0\n")
+    answer = call("config", "check", "--config", str(file))
+    assert answer.code == 2
+    assert f"{file}:2: unknown key learner.views_per_pictures; did you mean learner.views_per_picture?" in answer.err
+
+
+def test_the_configuration_can_be_shown(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAXON_CLUSTER__EVERY", "77")
+    shown = call("config", "show", "--json", "--set", "seed=3", "--set", "storage.url=postgresql://me:pw@h/d")
+    assert shown.code == 0
+    settings = shown.json()
+    assert (settings["seed"], settings["cluster"]["every"]) == (3, 77)
+    assert settings["storage"]["url"] == "postgresql://me:***@h/d"
+    assert "#" in call("config", "show").out
+    assert "#" not in call("config", "show", "--bare").out
+    assert call("config", "check").code == 0
+
+
+# -------------------------------------------------------------------------- storage: 3, source: 4, internal: 1
+
+
+@pytest.mark.parametrize("arguments", [*READING, ["pause"], ["resume"], ["recluster"], ["migrate"]])
+def test_a_missing_data_directory_is_exit_code_3_and_is_not_made(
+    call: Call, tmp_path: Path, arguments: list[str]
+) -> None:
+    data = tmp_path / "nowhere"
+    answer = call(*arguments, "--data", str(data))
+    assert answer.code == 3
+    assert answer.err.count("\n") == 1
+    assert str(data) in answer.err
+    assert "run" in answer.err
+    assert not data.exists()
+
+
+def test_a_directory_that_is_in_use_is_refused_with_the_pid(call: Call, own: Path, tmp_path: Path) -> None:
+    with DataLock(own):
+        answer = call("migrate", "--data", str(own))
+        running = call("run", "--watch", str(tmp_path), "--data", str(own))
+    assert (answer.code, running.code) == (3, 3)
+    assert f"pid {os.getpid()}" in answer.err
+    assert f"pid {os.getpid()}" in running.err
+
+
+def test_a_missing_folder_is_exit_code_4(call: Call, tmp_path: Path) -> None:
+    answer = call("run", "--watch", str(tmp_path / "gone"), "--data", str(tmp_path / "data"))
+    assert answer.code == 4
+    assert str(tmp_path / "gone") in answer.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unforeseen_error_is_one_line_and_debug_shows_where(
+    call: Call, monkeypatch: pytest.MonkeyPatch, filled: Path
+) -> None:
+
+    def broken(self: Queries) -> None:
+        raise RuntimeError("of\ntwo lines")
+
+    monkeypatch.setattr(Queries, "status", broken)
+    quiet = call("status", "--data", str(filled))
+    loud = call("status", "--data", str(filled), "--debug")
+    assert (quiet.code, loud.code) == (1, 1)
+    assert quiet.err == "taxon: internal error: RuntimeError: of two lines (--debug shows where)\n"
+    assert "Traceback" in loud.err
+
+
+def test_ctrl_c_is_no_error(call: Call, monkeypatch: pytest.MonkeyPatch, filled: Path, tmp_path: Path) -> None:
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent.settings.load_config", interrupted)
+    assert call("run", "--watch", str(tmp_path)).code == 0
+    monkeypatch.setattr(Queries, "status", interrupted)
+    answer = call("status", "--data", str(filled))
+    assert (answer.code, answer.err) == (130, "")
+
+
+# -------------------------------------------------------------------------- answers
+
+
+def test_status(call: Call, filled: Path) -> None:
+    facts = call("status", "--data", str(filled), "--json").json()
+    wanted = {
+        "daemon", "pid", "queue", "pictures", "pending", "rejected", "learner_debt", "encoder_version",
+        "clustering_id", "behind", "sources", "heartbeats",
+    }  # fmt: skip
+    assert wanted <= set(facts)
+    assert (facts["daemon"], facts["pid"]) == ("stopped", None)
+    assert (facts["pictures"], facts["pending"], facts["rejected"], facts["encoder_version"]) == (9, 1, 1, 1)
+    assert "pictures          9" in call("status", "--data", str(filled)).out
+
+
+def test_status_of_a_living_agent(call: Call, own: Path) -> None:
+    with DataLock(own):
+        facts = call("status", "--data", str(own), "--json").json()
+        assert (facts["daemon"], facts["pid"]) == ("running", os.getpid())
+        call("pause", "--data", str(own))
+        assert call("status", "--data", str(own), "--json").json()["daemon"] == "paused"
+        call("resume", "--data", str(own))
+        assert call("status", "--data", str(own), "--json").json()["daemon"] == "running"
+    assert call("status", "--data", str(own), "--json").json()["daemon"] == "stopped"
+
+
+def test_clusters_now_and_then(call: Call, filled: Path) -> None:
+    now = call("clusters", "--data", str(filled), "--json").json()
+    assert [(kind["id"], kind["size"], kind["parents"]) for kind in now] == [(1, 3, []), (2, 3, [1])]
+    keys = "id name state size core_size first_seen last_seen parents coarser exemplars"
+    assert set(keys.split()) <= set(now[0])
+    moment = (EPOCH + timedelta(hours=1)).isoformat()
+    then = call("clusters", "--data", str(filled), "--json", "--as-of", moment).json()
+    assert [(kind["id"], kind["size"]) for kind in then] == [(1, 6)]
+    some = call("clusters", "--data", str(filled), "--json", "--state", "provisional").json()
+    assert [kind["id"] for kind in some] == [2]
+    assert call("clusters", "--data", str(filled)).out.splitlines()[0].split()[:3] == ["id", "name", "state"]
+
+
+def test_one_cluster(call: Call, filled: Path) -> None:
+    kind = call("cluster", "1", "--data", str(filled), "--json").json()
+    assert (kind["id"], kind["size"], kind["children"], len(kind["borderline"])) == (1, 3, [2], 3)
+    assert {event["type"] for event in kind["events"]} == {"emerged", "split"}
+    assert "split into  2" in call("cluster", "1", "--data", str(filled)).out
+    missing = call("cluster", "99", "--data", str(filled))
+    assert missing.code == 3
+    assert "99" in missing.err
+
+
+def test_history_by_type_kind_and_time(call: Call, filled: Path) -> None:
+
+    def types(*arguments: str) -> list[str]:
+        return [event["type"] for event in call("history", "--data", str(filled), "--json", *arguments).json()]
+
+    assert types() == ["emerged", "split"]
+    assert types("--type", "split") == ["split"]
+    assert types("--cluster", "2") == ["split"]
+    assert types("--since", (EPOCH + timedelta(hours=1)).isoformat()) == ["split"]
+    assert types("--until", (EPOCH + timedelta(hours=1)).isoformat()) == ["emerged"]
+    event = call("history", "--data", str(filled), "--json").json()[0]
+    keys = "id at type actor cluster_id other_ids clustering_id encoder_version detail"
+    assert set(keys.split()) <= set(event)
+
+
+def test_pictures_by_kind_and_status(call: Call, filled: Path) -> None:
+
+    def shas(*arguments: str) -> list[str]:
+        return [row["sha256"] for row in call("pictures", "--data", str(filled), "--json", *arguments).json()]
+
+    assert shas() == [sha(n) for n in range(9)]
+    assert shas("--cluster", "2") == [sha(3), sha(4), sha(5)]
+    assert shas("--unassigned") == [sha(6), sha(7)]
+    assert shas("--status", "pending") == [sha(8)]
+    rejected = call("pictures", "--data", str(filled), "--json", "--status", "rejected").json()
+    assert [(row["uri"], row["reason"]) for row in rejected] == [("/pictures/broken.jpg", "cut off")]
+    page = call("pictures", "--data", str(filled), "--limit", "2")
+    assert len(page.out.splitlines()) == 3
+    assert "--limit 0" in page.err
+    assert call("pictures", "--data", str(filled), "--limit", "9").err == ""
+
+
+def test_export_to_stdout_and_to_a_file(call: Call, filled: Path, tmp_path: Path) -> None:
+    text = call("export", "--data", str(filled)).out
+    head = (
+        "sha256,uri,source,captured_at,ingested_at,status,cluster_id,cluster_name,probability,is_core,encoder_version"
+    )
+    assert text.splitlines()[0] == head
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 10
+    assert call("export", "--data", str(filled), "--out", str(tmp_path / "kinds.csv")).out == ""
+    assert (tmp_path / "kinds.csv").read_text() == text
+    assert len(call("export", "--data", str(filled), "--format", "json").json()) == 10
+    assert call("export", "--data", str(filled), "--out", str(tmp_path)).code == 2
+    gone = call("export", "--data", str(filled), "--out", str(tmp_path / "no" / "kinds.csv"))
+    assert gone.code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["kinds.csv"]
+
+
+def test_export_to_folders(call: Call, filled: Path, tmp_path: Path) -> None:
+    answer = call("export", "--data", str(filled), "--format", "folders", "--out", str(tmp_path / "kinds"))
+    assert answer.code == 0
+    assert sorted(path.name for path in (tmp_path / "kinds").iterdir()) == ["0001", "0002", "pending", "unassigned"]
+    assert call("export", "--data", str(filled), "--format", "folders", "--out", str(tmp_path / "kinds")).code == 3
+
+
+# -------------------------------------------------------------------------- writing
+
+
+def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    assert "paused" in call("pause", "--data", str(own)).err
+    assert "already" in call("pause", "--data", str(own)).err
+    assert call("resume", "--data", str(own)).code == 0
+    events = call("history", "--data", str(own), "--json").json()[2:]
+    assert [(event["type"], event["actor"]) for event in events] == [("paused", "ada"), ("resumed", "ada")]
+
+
+def test_recluster_asks_the_agent_that_runs(call: Call, own: Path) -> None:
+    with DataLock(own):
+        assert str(os.getpid()) in call("recluster", "--data", str(own)).err
+    engine = open_engine(database_url(own), read_only=True)
+    assert str(Queries(engine).state("recluster_requested")).startswith("20")
+    engine.dispose()
+
+
+def test_migrate_is_repeatable(call: Call, tmp_path: Path) -> None:
+    assert call("migrate", "--data", str(tmp_path)).code == 0
+    assert call("migrate", "--data", str(tmp_path)).code == 0
+    assert call("status", "--data", str(tmp_path)).code == 0
+
+
+def test_doctor(call: Call, tmp_path: Path) -> None:
+    good = call("doctor", "--data", str(tmp_path), "--watch", str(tmp_path), "--json")
+    assert good.code == 0
+    assert {finding["verdict"] for finding in good.json()} <= {"ok", "warn"}
+    bad = call("doctor", "--data", str(tmp_path), "--watch", str(tmp_path / "gone"))
+    assert bad.code == 1
+    assert bad.err == ""
+    assert any(line.startswith("fail") and "gone" in line for line in bad.out.splitlines())
+
+
+def test_demo(call: Call, tmp_path: Path) -> None:
+    assert call("demo", "--out", str(tmp_path / "d"), "--limit", "3", "--rate", "1000").code == 0
+    assert len(list((tmp_path / "d").iterdir())) == 3
+
+
+def test_version(call: Call) -> None:
+    assert call("version").out.startswith("taxon ")
+    assert set(call("version", "--json").json()) == {"version", "schema"}
+
+
+# -------------------------------------------------------------------------- reading waits for nobody
+
+
+@pytest.mark.parametrize("arguments", READING, ids=lambda arguments: str(arguments[0]))
+def test_reading_imports_nothing_heavy(filled: Path, arguments: Sequence[str]) -> None:
+    script = (
+        "import sys, run_agent\n"
+        f"code = run_agent.main({[*arguments, '--data', str(filled)]!r})\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)\n"
+        "sys.exit(code)\n"
+    )
+    done = python("-c", script)
+    assert (done.returncode, done.stderr) == (0, "[]\n")
+
+
+def test_reading_starts_within_twice_the_bare_import(filled: Path) -> None:
+    """Processor time, least of several: what other processes do on the machine must not decide."""
+
+    def seconds(*arguments: str) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert python(*arguments).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    pairs = [
+        (seconds("-c", "import sqlalchemy, typer"), seconds("run_agent.py", "status", "--json", "--data", str(filled)))
+        for _ in range(5)
+    ]
+    assert min(status for _, status in pairs) <= 2 * min(bare for bare, _ in pairs)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(filled: Path) -> None:
+    command = f"{sys.executable} run_agent.py export --data '{filled}' | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_exit_codes_reach_the_shell() -> None:
+    assert python("run_agent.py", "nonsense").returncode == 2
+    assert python("run_agent.py", "--help").returncode == 0
