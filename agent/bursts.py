@@ -18,6 +18,22 @@ from agent.space import Points
 
 
 @dataclass(frozen=True, slots=True)
+class NearCopy:
+    """Two pictures are near copies when both cosines are above their bounds.
+
+    One alone will not do: where the network knows little of a domain all innate embeddings are alike before they are
+    centred, and in a window of few kinds all members of a kind are alike after.
+
+    Attributes:
+        innate: of innate embeddings as they are.
+        centred: of points in the space of the window.
+    """
+
+    innate: float
+    centred: float
+
+
+@dataclass(frozen=True, slots=True)
 class Bursts:
     """Who stands for whom.
 
@@ -33,17 +49,17 @@ class Bursts:
 
 
 def gather_bursts(
-    innate_ND: Points, near_copy: float, graph_of: Callable[[Rows], Graph]
+    innate_ND: Points, near_copy: NearCopy, graph_of: Callable[[Rows], Graph]
 ) -> tuple[Bursts, Graph]:
     """Gather pictures that are near copies; returns the bursts and the graph among their representatives.
 
-    Greedy in the order of rows: a picture joins the earliest representative that is its neighbour and more alike than
-    `near_copy`, so that slowly changing frames do not chain into one. Repeated until nobody joins, because a burst may
-    be larger than the k neighbours that the graph shows.
+    Greedy in the order of rows: a picture joins the earliest representative that is its neighbour and near copy, so
+    that slowly changing frames do not chain into one. Repeated until nobody joins, because a burst may be larger than
+    the k neighbours that the graph shows.
 
     Args:
         innate_ND: innate embeddings of unit length, not centred, (N, D).
-        near_copy: cosine above which two pictures are near copies.
+        near_copy: when two pictures are near copies.
         graph_of: the graph of neighbours among the given rows.
     """
     leader_N = np.arange(len(innate_ND), dtype=np.int64)
@@ -59,7 +75,7 @@ def gather_bursts(
         rows = np.unique(leader_N)
 
 
-def join(innate_RD: Points, near_copy: float, graph: Graph) -> Rows | None:
+def join(innate_RD: Points, near_copy: NearCopy, graph: Graph) -> Rows | None:
     """For each row the row it joins (itself if none); None when nobody joins anybody."""
     start_E, end_E = close_pairs(innate_RD, near_copy, graph)
     if len(start_E) == 0:
@@ -79,14 +95,16 @@ def join(innate_RD: Points, near_copy: float, graph: Graph) -> Rows | None:
     return joined_R
 
 
-def close_pairs(innate_RD: Points, near_copy: float, graph: Graph) -> tuple[Rows, Rows]:
+def close_pairs(innate_RD: Points, near_copy: NearCopy, graph: Graph) -> tuple[Rows, Rows]:
     """Edges of the graph whose ends are near copies."""
     starts, ends = [], []
-    for column_R in graph.neighbour_NK.T:
-        cosine_R = np.einsum("rd,rd->r", innate_RD, innate_RD[column_R])
-        close = np.flatnonzero(cosine_R > near_copy)
-        starts.append(close)
-        ends.append(column_R[close])
+    widest = np.sqrt(max(0.0, 2 - 2 * near_copy.centred))
+    for column_R, distance_R in zip(graph.neighbour_NK.T, graph.distance_NK.T, strict=True):
+        start_M = np.flatnonzero(distance_R < widest)
+        end_M = column_R[start_M]
+        close_M = np.einsum("md,md->m", innate_RD[start_M], innate_RD[end_M]) > near_copy.innate
+        starts.append(start_M[close_M])
+        ends.append(end_M[close_M])
     if not starts:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     return np.concatenate(starts), np.concatenate(ends)

@@ -1,15 +1,14 @@
 """Which setting finds the best kinds, judged without labels, and when that is asked again.
 
 A setting's score is the silhouette of the propagated labels among the diffused points (Lowe et al. 2024, arXiv
-2406.02465: in a reduced space it goes with agreement to hidden labels), times their modularity on the graph, times
-their stability under subsampling.
+2406.02465: in a reduced space it goes with agreement to hidden labels), times their stability under subsampling.
 It knows nothing about pictures or identity; discovery is run for it on observations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from agent.discovery import Kinds, Setting, discover
 from agent.graph import Graph, Rows, neighbour_graph
 from agent.propagation import Labels
-from agent.score import agreement, modularity, silhouette
+from agent.score import agreement, silhouette
 from agent.space import Points
 
 # Observations on which settings are compared: bounds the cost for large windows.
@@ -54,18 +53,12 @@ class Scored:
     setting: Setting
     kinds: int
     silhouette: float
-    modularity: float
     stability: float | None
 
     @property
-    def most(self) -> float:
-        """The score that it would have if it were perfectly stable."""
-        return max(0.0, self.silhouette) * max(0.0, self.modularity)
-
-    @property
     def score(self) -> float:
-        """The product of the three; 0 where stability was not worth measuring."""
-        return self.most * (self.stability or 0.0)
+        """Silhouette times stability; 0 where stability was not worth measuring."""
+        return max(0.0, self.silhouette) * (self.stability or 0.0)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for the record."""
@@ -73,7 +66,6 @@ class Scored:
             **asdict(self.setting),
             "kinds": self.kinds,
             "silhouette": round(self.silhouette, 4),
-            "modularity": round(self.modularity, 4),
             "stability": None if self.stability is None else round(self.stability, 4),
         }
 
@@ -90,28 +82,23 @@ def score_settings(
 ) -> list[Scored]:
     """Score the settings, best first.
 
-    Stability is at most 1, so it is measured from the most promising setting down and only while it can still decide;
+    Stability is at most 1, so it is measured from the best silhouette down and only while it can still decide;
     and always for the setting in use, which others are compared with.
     """
     observations = sample(observations, GRID_ROWS, rng)
     graph = neighbour_graph(observations.points_ND, max(setting.k for setting in settings))
     found = {setting: observations.kinds(setting, graph) for setting in settings}
+    width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
     stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
-    narrow = graph.first(min(setting.k for setting in settings)).neighbour_NK
     scored: list[Scored] = []
     best = 0.0
-    for entry in sorted((measured(setting, found[setting], narrow, rng) for setting in settings), key=lambda e: -e.most):
-        if entry.most > best or entry.setting == in_use:
-            entry = replace(entry, stability=stability_of(entry.setting, found[entry.setting].label_N))
-        scored.append(entry)
-        best = max(best, entry.score)
-    return sorted(scored, key=lambda entry: (-entry.score, -entry.most))
-
-
-def measured(setting: Setting, kinds: Kinds, neighbour_NK: Rows, rng: np.random.Generator) -> Scored:
-    """All but the stability."""
-    width = silhouette(kinds.diffused_ND, kinds.label_N, rng)
-    return Scored(setting, kinds.count, width, modularity(neighbour_NK, kinds.label_N), None)
+    for setting in sorted(settings, key=lambda setting: -width[setting]):
+        kinds = found[setting]
+        decides = width[setting] > best or setting == in_use
+        stability = stability_of(setting, kinds.label_N) if decides else None
+        scored.append(Scored(setting, kinds.count, width[setting], stability))
+        best = max(best, scored[-1].score)
+    return sorted(scored, key=lambda entry: (-entry.score, -entry.silhouette))
 
 
 class StabilityOf:

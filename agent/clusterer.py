@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.bursts import gather_bursts
+from agent.bursts import NearCopy, gather_bursts
 from agent.choice import Chooser, Observations, StabilityOf, grid
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
@@ -28,10 +28,8 @@ __all__ = ["Clusterer", "Partition"]
 SPACE_ROWS = 4_096
 # Once there is one kind, or more than one, the valleys must say so this much more clearly to change that.
 HESITATION = 0.05
-# Depth of a valley that one cloud of m + m members shows by chance, times m (measured on Gaussian clouds of 4 to 64
-# dimensions); and a depth that is believed however few the members are.
-BY_CHANCE = 8.0
-CLEAR = 0.98
+# Depth of the valley that one cloud cut in two shows by chance, times its members (Gaussians of 4 to 64 dimensions).
+BY_CHANCE = 16.0
 # Neighbours of each picture that a partition tells, for kinds that must share a label.
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
@@ -149,8 +147,9 @@ class Clusterer:
         rng = np.random.default_rng([self._seed, len(ids_N)])
         space = space_of(innate_ND, learned_ND, config.dims, rng)
         points_ND = space.project(innate_ND, learned_ND)
+        near_copy = NearCopy(config.near_copy, config.near_copy_centred)
         bursts, graph = gather_bursts(
-            unit(innate_ND), config.near_copy, lambda rows: neighbour_graph(points_ND[rows], max(config.k))
+            unit(innate_ND), near_copy, lambda rows: neighbour_graph(points_ND[rows], max(config.k))
         )
         observations = Observations(points_ND[bursts.row_R], bursts.weight_R, config.min_samples, config.min_size)
         kinds, setting, parameters = self._kinds_of(observations, graph, len(ids_N), version, rng)
@@ -191,8 +190,9 @@ class Clusterer:
     def _needed(self, kinds: Kinds) -> float:
         """How clearly kinds must be apart to be more than one: a few members make a valley by chance."""
         hesitation = {None: 0.0, True: HESITATION, False: -HESITATION}[self._single]
-        members = float(np.median(np.bincount(kinds.label_N[kinds.label_N >= 0], minlength=1)))
-        return min(CLEAR, self._config.separation + hesitation + BY_CHANCE / max(1.0, members))
+        members_K = np.bincount(kinds.label_N[kinds.label_N >= 0], minlength=1)
+        by_chance = BY_CHANCE / max(1.0, float(np.median(members_K)) * len(members_K))
+        return self._config.separation + hesitation + by_chance
 
 
 def space_of(innate_ND: Points, learned_ND: Points | None, dims: int, rng: np.random.Generator) -> Space:

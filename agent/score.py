@@ -1,4 +1,4 @@
-"""How good kinds are, without labels: silhouette, modularity, stability under subsampling, valleys.
+"""How good kinds are, without labels: silhouette, stability under subsampling, and the valleys between them.
 
 It knows nothing about settings, graphs or pictures: points and labels in, numbers out.
 """
@@ -10,7 +10,6 @@ from itertools import combinations
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from agent.graph import Rows
 from agent.propagation import Labels
 from agent.space import Points
 
@@ -30,23 +29,6 @@ def silhouette(points_ND: Points, label_N: Labels, rng: np.random.Generator) -> 
     if kinds < 2 or kinds >= len(row_M):
         return 0.0
     return float(silhouette_score(points_ND[row_M], label_N[row_M], metric="cosine"))
-
-
-def modularity(neighbour_NK: Rows, label_N: Labels) -> float:
-    """Share of the graph's edges within kinds, beyond what their sizes explain (Newman and Girvan 2004); in [-0.5, 1].
-
-    It is the counterweight to the silhouette, which is content with few coarse kinds.
-    """
-    count, k = neighbour_NK.shape
-    start_E, end_E = np.repeat(label_N, k), label_N[neighbour_NK.ravel()]
-    inside_E = (start_E >= 0) & (end_E >= 0)
-    if not inside_E.any():
-        return 0.0
-    start_E, end_E = start_E[inside_E], end_E[inside_E]
-    kinds = int(label_N.max()) + 1
-    leaving_K = np.bincount(start_E, minlength=kinds) / len(start_E)
-    arriving_K = np.bincount(end_E, minlength=kinds) / len(end_E)
-    return float((start_E == end_E).mean() - leaving_K @ arriving_K)
 
 
 def agreement(label_N: Labels, other_N: Labels) -> float:

@@ -41,8 +41,8 @@ class KindQueries(Reader):
         """Counts, versions and the last round; from counters, so that it takes no longer with a million pictures."""
         with self._moment() as connection:
             counted = counters.read(connection)
-            by_state = select(clusters.c.state, func.count()).group_by(clusters.c.state)
-            kinds = {state: count for state, count in connection.execute(by_state)}
+            by_state = select(clusters.c.state, func.count().label("kinds")).group_by(clusters.c.state)
+            kinds = {row.state: row.kinds for row in connection.execute(by_state)}
             building = select(encoder_versions.c.version).where(encoder_versions.c.state == VersionState.BUILDING)
             last = select(clusterings.c.id).order_by(clusterings.c.id.desc()).limit(1)
             return StatusRow(

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, select
 
 from storage import arrivals, journal
+from storage.answers import Answers
 from storage.chunks import chunks
 from storage.errors import NotFound
-from storage.kind_queries import KindQueries
-from storage.picture_queries import PictureQueries
 from storage.records import Assignments, ClusterRecord, ClusterState, Vectors, VersionState
 from storage.rows import ClusteringRow, StoredPicture, VersionRow
 from storage.schema import (
@@ -32,7 +31,6 @@ from storage.schema import (
     locations,
     pictures,
     rejections,
-    state,
     thumbnails,
     window,
 )
@@ -45,7 +43,7 @@ URIS_PAGE = 5_000
 __all__ = ["ClusteringRow", "Queries", "StoredPicture", "VersionRow"]
 
 
-class Queries(KindQueries, PictureQueries):
+class Queries(Answers):
     """Everything that can be read. Args: engine: from `storage.engine.open_engine`."""
 
     # ---------------------------------------------------------------- for sources
@@ -105,12 +103,6 @@ class Queries(KindQueries, PictureQueries):
         """Encoded thumbnails of those pictures that are stored."""
         with self._moment() as connection:
             return _blobs(connection, select(thumbnails.c.picture_id, thumbnails.c.image), thumbnails.c.picture_id, ids)
-
-    def thumbnail(self, sha256: str) -> bytes | None:
-        """The encoded thumbnail of one picture; None when it is not stored."""
-        query = select(thumbnails.c.image).join(pictures, pictures.c.id == thumbnails.c.picture_id)
-        with self._moment() as connection:
-            return connection.execute(query.where(pictures.c.sha256 == sha256)).scalar()
 
     def last_picture_id(self) -> int:
         """The newest picture's id; 0 when there is none."""
@@ -264,12 +256,6 @@ class Queries(KindQueries, PictureQueries):
         return np.array([row.picture_id for row in rows], dtype=np.int64), xy_N2
 
     # ---------------------------------------------------------------- small facts
-
-    def state(self, key: str) -> object | None:
-        """The value kept under a key; None when there is none."""
-        with self._moment() as connection:
-            value: object = connection.execute(select(state.c.value).where(state.c.key == key)).scalar()
-        return value
 
 
 def _numbers(ids: Sequence[int] | NDArray[np.int64]) -> list[int]:

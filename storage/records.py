@@ -8,11 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # reading verbs use none of the arrays, and would wait for numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vectors = NDArray[np.float16]
+    Vectors = NDArray[np.float16]
+else:
+    Vectors = "NDArray[np.float16]"
 
 
 class ClusterState(StrEnum):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import run_agent
+from storage.answers import Answers
 from storage.engine import database_url, open_engine
 from storage.lock import DataLock
 from storage.migrate import migrate
@@ -27,7 +28,8 @@ from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = (["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["export"])
-HEAVY = ("torch", "avalanche", "pydantic", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
+# not pydantic: typer 0.29 imports it by itself
+HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
 
 
 class Answer:
@@ -180,10 +182,10 @@ def test_an_unforeseen_error_is_one_line_and_debug_shows_where(
     call: Call, monkeypatch: pytest.MonkeyPatch, filled: Path
 ) -> None:
 
-    def broken(self: Queries) -> None:
+    def broken(self: Answers) -> None:
         raise RuntimeError("of\ntwo lines")
 
-    monkeypatch.setattr(Queries, "status", broken)
+    monkeypatch.setattr(Answers, "status", broken)
     quiet = call("status", "--data", str(filled))
     loud = call("status", "--data", str(filled), "--debug")
     assert (quiet.code, loud.code) == (1, 1)
@@ -198,7 +200,7 @@ def test_ctrl_c_is_no_error(call: Call, monkeypatch: pytest.MonkeyPatch, filled:
 
     monkeypatch.setattr("agent.settings.load_config", interrupted)
     assert call("run", "--watch", str(tmp_path)).code == 0
-    monkeypatch.setattr(Queries, "status", interrupted)
+    monkeypatch.setattr(Answers, "status", interrupted)
     answer = call("status", "--data", str(filled))
     assert (answer.code, answer.err) == (130, "")
 

@@ -13,7 +13,7 @@ from agent.commands.options import DATA, AsOf, Data, Json, OfCluster, Since, Unt
 from agent.commands.output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from storage.queries import Queries
+    from storage.answers import Answers
     from storage.rows import ClusterDetail, ClusterRow, EventRow
 
 Choice = TypeVar("Choice", bound=str)
@@ -29,7 +29,7 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
         print_facts({name.replace("_", " "): value for name, value in facts.items()})
 
 
-def status_facts(queries: Queries, data: Path) -> dict[str, object]:
+def status_facts(queries: Answers, data: Path) -> dict[str, object]:
     """Counts from the store, and what the agent last said of itself."""
     from storage.lock import holder
 

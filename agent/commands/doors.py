@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from storage.answers import Answers
     from storage.queries import Queries
     from storage.store import Store
 
 
 @contextmanager
-def reading(data: Path) -> Iterator[Queries]:
+def reading(data: Path) -> Iterator[Answers]:
     """The read door of a data directory.
 
     Raises:
         NotFound: there is no database.
         SchemaError: it is of another age than this program.
     """
+    from storage.answers import Answers
     from storage.engine import database_url, open_engine
     from storage.migrate import check_schema
-    from storage.queries import Queries
 
     engine = open_engine(database_url(data), read_only=True)
     try:
         check_schema(engine)
-        yield Queries(engine)
+        yield Answers(engine)
     finally:
         engine.dispose()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.bursts import gather_bursts
-from agent.graph import neighbour_graph
+from agent.bursts import Bursts, NearCopy, gather_bursts
+from agent.graph import Graph, neighbour_graph
 from agent.space import unit
 
 
-def gather(points: np.ndarray, near_copy: float = 0.95, k: int = 5):
-    return gather_bursts(points, near_copy, lambda rows: neighbour_graph(points[rows], k))
+ALIKE = NearCopy(0.95, 0.95)
+
+
+def gather(points: np.ndarray, near_copy: NearCopy = ALIKE) -> tuple[Bursts, Graph]:
+    return gather_bursts(points, near_copy, lambda rows: neighbour_graph(points[rows], 5))
 
 
 def test_pictures_apart_stand_for_themselves():
@@ -37,3 +40,12 @@ def test_a_slow_change_does_not_chain_into_one():
     assert 3 <= len(bursts.row_R) <= 8
     for member, burst in enumerate(bursts.burst_N.tolist()):
         assert points[member] @ points[bursts.row_R[burst]] > 0.85
+
+
+def test_both_cosines_must_say_so():
+    points = unit(np.vstack([np.eye(4), [1, 0.1, 0, 0]]))
+    graph = neighbour_graph(points, 4)
+    assert len(gather(points)[0].row_R) == 4
+    assert len(gather(points, NearCopy(0.95, 0.999))[0].row_R) == 5
+    assert len(gather(points, NearCopy(0.999, 0.95))[0].row_R) == 5
+    assert len(graph.neighbour_NK) == 5

@@ -1,0 +1,25 @@
+"""The read door as people use it: no arrays, so that a reading verb need not wait for numpy."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from storage.kind_queries import KindQueries
+from storage.picture_queries import PictureQueries
+from storage.schema import pictures, state, thumbnails
+
+
+class Answers(KindQueries, PictureQueries):
+    """What people ask. Args: engine: from `storage.engine.open_engine`."""
+
+    def thumbnail(self, sha256: str) -> bytes | None:
+        """The encoded thumbnail of one picture; None when it is not stored."""
+        query = select(thumbnails.c.image).join(pictures, pictures.c.id == thumbnails.c.picture_id)
+        with self._moment() as connection:
+            return connection.execute(query.where(pictures.c.sha256 == sha256)).scalar()
+
+    def state(self, key: str) -> object | None:
+        """The value kept under a key; None when there is none."""
+        with self._moment() as connection:
+            value: object = connection.execute(select(state.c.value).where(state.c.key == key)).scalar()
+        return value
