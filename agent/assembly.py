@@ -33,7 +33,6 @@ from agent.inbox import Inbox
 from agent.learning import Learning
 from agent.sources.folder import FolderSource
 from agent.supervisor import Supervisor
-from agent.train_worker import version_name
 from storage.queries import Queries
 from storage.store import Store
 
@@ -41,7 +40,8 @@ log = structlog.get_logger(__name__)
 
 BEAT_S = 2.0
 POLL_S = 0.1
-STOP_S = 5.0
+STOP_S = 3.0
+"""How long threads and the clusterer may take to stop; what is killed then loses nothing, all writes being whole."""
 BORN = 1
 
 
@@ -94,6 +94,8 @@ class Agent:
             self._clusterer.start()
             sources = [self._thread(source.drain if once else source.run) for source in self._sources]
             threads += sources
+            if self._stop.is_set():
+                return
             device = resolve_device(self._config.device)
             if self._config.threads.torch:
                 torch.set_num_threads(self._config.threads.torch)
@@ -115,8 +117,8 @@ class Agent:
         tails = {}
         version = self._queries.ready_version()
         if version != BORN:
-            tails[version] = encoder.new_tail()
-            tails[version].load_state_dict(checkpoint.load(self._checkpoints / version_name(version)).tensors)
+            saved = checkpoint.load(self._checkpoints / checkpoint.version_name(version))
+            tails[version] = encoder.new_tail(saved.tensors)
         embedder = Embedder(encoder, tails, device)
         return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=self._config.inbox.batch)
 

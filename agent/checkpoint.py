@@ -21,6 +21,19 @@ from safetensors.torch import load as decode_tensors
 from safetensors.torch import save as encode_tensors
 from torch import Tensor
 
+LEARNER = "learner-"
+"""Prefix of the names of the learner's own checkpoints."""
+
+
+def version_name(version: int) -> str:
+    """Name of the checkpoint of an encoder version's weights."""
+    return f"version-{version:06d}"
+
+
+def learner_name(steps: int) -> str:
+    """Name of the checkpoint of the whole learner after so many steps."""
+    return f"{LEARNER}{steps:09d}"
+
 
 class CheckpointError(Exception):
     """A checkpoint is missing or torn (exit code 3). One line with the remedy."""

@@ -85,7 +85,7 @@ def score_settings(
     Stability is at most 1, so it is measured from the best silhouette down and only while it can still decide;
     and always for the setting in use, which others are compared with.
     """
-    observations = sample(observations, GRID_ROWS, rng)
+    observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
     graph = neighbour_graph(observations.points_ND, max(setting.k for setting in settings))
     found = {setting: observations.kinds(setting, graph) for setting in settings}
     width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
@@ -122,10 +122,10 @@ class StabilityOf:
             yield row_M, part.kinds(setting, graph).label_N
 
 
-def sample(observations: Observations, most: int, rng: np.random.Generator) -> Observations:
-    """All, or a uniform sample of at most so many."""
-    count = len(observations.points_ND)
-    return observations if count <= most else observations.rows(np.sort(rng.choice(count, most, replace=False)))
+def sample(count: int, most: int, rng: np.random.Generator) -> Rows:
+    """All rows, or a uniform sample of at most so many; ascending."""
+    rows = np.arange(count, dtype=np.int64) if count <= most else np.sort(rng.choice(count, most, replace=False))
+    return np.asarray(rows, dtype=np.int64)
 
 
 class Chooser:

@@ -7,13 +7,13 @@ nothing about identity over time, storage, or what the pictures show; its kinds 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.bursts import NearCopy, gather_bursts
-from agent.choice import Chooser, Observations, StabilityOf, grid
+from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
 from agent.graph import Graph, nearest, neighbour_graph
@@ -29,7 +29,7 @@ SPACE_ROWS = 4_096
 # Once there is one kind, or more than one, the valleys must say so this much more clearly to change that.
 HESITATION = 0.05
 # Depth of the valley that one cloud cut in two shows by chance, times its members (Gaussians of 4 to 64 dimensions).
-BY_CHANCE = 16.0
+BY_CHANCE = 20.0
 # Neighbours of each picture that a partition tells, for kinds that must share a label.
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
@@ -206,11 +206,17 @@ def space_of(innate_ND: Points, learned_ND: Points | None, dims: int, rng: np.ra
 def stability_of(
     kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator
 ) -> Points:
-    """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be."""
+    """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be.
+
+    Measured on at most GRID_ROWS observations, with the smallest size of a kind reduced as the observations are.
+    """
     if setting is None:
         return np.ones(kinds.count, dtype=np.float32)
-    draws = StabilityOf(observations, setting.k, rng)
-    found = [kind_stability(kinds.label_N[row_M], again, kinds.count) for row_M, again in draws.again(setting)]
+    row_M = sample(len(kinds.label_N), GRID_ROWS, rng)
+    label_M = kinds.label_N[row_M]
+    smaller = replace(setting, min_cluster_size=setting.min_cluster_size * (len(row_M) / len(kinds.label_N)) ** 0.5)
+    draws = StabilityOf(observations.rows(row_M), setting.k, rng)
+    found = [kind_stability(label_M[row_D], again_D, kinds.count) for row_D, again_D in draws.again(smaller)]
     return np.asarray(np.mean(found, axis=0), dtype=np.float32)
 
 

@@ -146,11 +146,11 @@ class ClusterConfig(Section):
     exemplars: int = Field(32, ge=1, description="pictures a kind that always stay in the window")
     dims: int = Field(64, ge=2, description="PCA dimensions")
     k: tuple[int, ...] = Field((15, 30), description="neighbours in the graph; chosen without labels")
-    diffusion: tuple[int, ...] = Field((8,), description="diffusion steps; chosen without labels")
+    diffusion: tuple[int, ...] = Field((2, 8), description="diffusion steps; chosen without labels")
     selection: tuple[Literal["eom", "leaf"], ...] = Field(
         ("eom", "leaf"), description="of hdbscan; chosen without labels"
     )
-    min_cluster_size: tuple[float, ...] = Field((0.6, 0.8, 1.0), description="times sqrt(window); chosen without labels")
+    min_cluster_size: tuple[float, ...] = Field((0.6, 0.8, 1.0), description="of a kind, times sqrt(window); likewise")
     min_size: int = Field(10, ge=3, description="no kind is smaller than this when it emerges")
     min_samples: int = Field(5, ge=1, description="of hdbscan")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")

@@ -54,6 +54,8 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
             from agent.live import live_view
 
             stack.enter_context(live_view(Queries(engine)))
+        if stop.is_set():
+            return 0
         # only now: a wrong folder or a held lock must be said at once, and torch takes seconds to import
         from agent.assembly import Agent
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import torch
@@ -17,9 +18,11 @@ import torch
 from agent.config import Config
 from agent.embed_worker import EmbedWorker
 from agent.encoder import Encoder
-from agent.train_worker import TrainWorker
 from storage.queries import Queries
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from agent.train_worker import TrainWorker
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +132,8 @@ def _build_worker(
     embedding: EmbedWorker,
     checkpoints: Path,
 ) -> TrainWorker:
-    from agent.learner import Learner  # imports avalanche
+    from agent.learner import Learner
+    from agent.train_worker import TrainWorker
 
     worker = TrainWorker(Learner(config, encoder, device), store, queries, embedding, config, checkpoints)
     if worker.restore():

@@ -170,7 +170,7 @@ class TrainWorker:
         teacher = copy.deepcopy(self._learner.teacher)
         checkpoint.save(
             self._checkpoints,
-            version_name(version),
+            checkpoint.version_name(version),
             {name: tensor.detach() for name, tensor in teacher.state_dict().items()},
             {"encoder_version": version},
         )
@@ -193,13 +193,13 @@ class TrainWorker:
         """Write the learner's whole state under a temporary name, then rename; keep the last two."""
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
-        checkpoint.save(self._checkpoints, learner_name(self._learner.steps), tensors, meta)
-        checkpoint.prune(self._checkpoints, "learner-", keep=2)
+        checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
+        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=2)
         self._saved_at = self._clock()
 
     def restore(self) -> bool:
         """Go on from the newest whole checkpoint; False when there is none."""
-        found = checkpoint.newest(self._checkpoints, "learner-")
+        found = checkpoint.newest(self._checkpoints, checkpoint.LEARNER)
         if found is None:
             return False
         self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha)
@@ -220,11 +220,3 @@ class TrainWorker:
         if not self.restore() or self._failures >= 3:
             self._store.add_events([Event(EventType.PAUSED, detail={"reason": f"learning diverged: {why}"})])
         self.learned_through = through
-
-
-def version_name(version: int) -> str:
-    return f"version-{version:06d}"
-
-
-def learner_name(steps: int) -> str:
-    return f"learner-{steps:09d}"

@@ -24,7 +24,7 @@ Labels = NDArray[np.int64]
 # scipy takes a weight of nothing for no edge, and hdbscan divides by it.
 SHORTEST = 1e-6
 # Points that look for bridges between components of the graph, all components together: bounds time and memory.
-BRIDGE_POINTS = 4_096
+BRIDGE_POINTS = 2_048
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from agent.bursts import Bursts, NearCopy, gather_bursts
 from agent.graph import Graph, neighbour_graph
 from agent.space import unit
 
-
 ALIKE = NearCopy(0.95, 0.95)
 
 
