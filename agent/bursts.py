@@ -48,9 +48,7 @@ class Bursts:
     weight_R: Rows
 
 
-def gather_bursts(
-    innate_ND: Points, near_copy: NearCopy, graph_of: Callable[[Rows], Graph]
-) -> tuple[Bursts, Graph]:
+def gather_bursts(innate_ND: Points, near_copy: NearCopy, graph_of: Callable[[Rows], Graph]) -> tuple[Bursts, Graph]:
     """Gather pictures that are near copies; returns the bursts and the graph among their representatives.
 
     Greedy in the order of rows: a picture joins the earliest representative that is its neighbour and near copy, so

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.synchronize import Event as ProcessEvent
@@ -137,6 +137,7 @@ class ClusterWorker:
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = window.version, through
         assignments = self._with_votes(result.assignments, window, last, through)
+        assignments = self._with_heirs(assignments, result.heirs)
         clustering = Clustering(
             encoder_version=window.version,
             through_picture=through,
@@ -148,6 +149,7 @@ class ClusterWorker:
             events=result.events,
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
+        self._store.set_window(window.ids_N.tolist())
         self._store.set_state("clusterer", self._clusterer.state_dict())
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
         facts = {"pictures": len(window.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
@@ -183,12 +185,23 @@ class ClusterWorker:
         outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= through)], window.ids_N)
         if len(outside_N) == 0:
             return inside
-        votes = self._vote(outside_N)
-        return Assignments(
-            np.concatenate([inside.picture_N, votes.picture_N]),
-            np.concatenate([inside.cluster_N, votes.cluster_N]),
-            np.concatenate([inside.probability_N, votes.probability_N]),
-            np.concatenate([inside.core_N, votes.core_N]),
+        return joined(inside, self._vote(outside_N))
+
+    def _with_heirs(self, assignments: Assignments, heirs: Mapping[int, int]) -> Assignments:
+        """Members outside the window follow their kind into the one that absorbed it."""
+        if not heirs:
+            return assignments
+        members = self._queries.members(list(heirs))
+        outside_M = ~np.isin(members.picture_N, assignments.picture_N)
+        inherited_M = np.array([heirs[kind] for kind in members.cluster_N.tolist()], dtype=np.int64)
+        return joined(
+            assignments,
+            Assignments(
+                members.picture_N[outside_M],
+                inherited_M[outside_M],
+                members.probability_N[outside_M],
+                members.core_N[outside_M],
+            ),
         )
 
     def _vote(self, ids_N: NDArray[np.int64]) -> Assignments:
@@ -214,6 +227,16 @@ class ClusterWorker:
                 return True
         self._voted_through = newest
         return True
+
+
+def joined(one: Assignments, other: Assignments) -> Assignments:
+    """Both, one after the other."""
+    return Assignments(
+        np.concatenate([one.picture_N, other.picture_N]),
+        np.concatenate([one.cluster_N, other.cluster_N]),
+        np.concatenate([one.probability_N, other.probability_N]),
+        np.concatenate([one.core_N, other.core_N]),
+    )
 
 
 def recluster(url: str, config: ClusterConfig, seed: int) -> int:

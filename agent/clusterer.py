@@ -186,7 +186,6 @@ class Clusterer:
         parameters |= {**setting.as_dict(), "separation": round(apart, 4), "single": self._single}
         return (one_kind(kinds), None, parameters) if self._single else (kinds, setting, parameters)
 
-
     def _needed(self, kinds: Kinds) -> float:
         """How clearly kinds must be apart to be more than one: a few members make a valley by chance."""
         hesitation = {None: 0.0, True: HESITATION, False: -HESITATION}[self._single]
@@ -203,9 +202,7 @@ def space_of(innate_ND: Points, learned_ND: Points | None, dims: int, rng: np.ra
     return fit_space(innate_ND[rows], None if learned_ND is None else learned_ND[rows], dims)
 
 
-def stability_of(
-    kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator
-) -> Points:
+def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:
     """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be.
 
     Measured on at most GRID_ROWS observations, with the smallest size of a kind reduced as the observations are.

@@ -209,9 +209,7 @@ class _Round:
             if label not in parents:
                 self.events.append(Event(EventType.EMERGED, cluster))
 
-    def _tell_splits(
-        self, found: Match, born: Mapping[int, int], kind_of: Mapping[int, int], kept: set[int]
-    ) -> None:
+    def _tell_splits(self, found: Match, born: Mapping[int, int], kind_of: Mapping[int, int], kept: set[int]) -> None:
         for cluster, labels in sorted(found.children.items()):
             children = tuple(born[label] for label in labels)
             if cluster in found.dissolved and cluster not in kept:

@@ -94,7 +94,7 @@ def centred_unit(points_ND: Points, mean_D: Points) -> Points:
     return unit(points_ND - mean_D, shortest=NO_DIRECTION * float(np.linalg.norm(mean_D)))
 
 
-def unit(points_ND: Points, shortest: float = 0.0) -> Points:
+def unit(points_ND: NDArray[np.floating], shortest: float = 0.0) -> Points:
     """Rows of unit length; rows not longer than `shortest` become the first axis, so that equal rows stay equal."""
     points_ND = np.asarray(points_ND, dtype=np.float32)
     length_N1 = np.linalg.norm(points_ND, axis=1, keepdims=True)

@@ -1,6 +1,6 @@
 """All benchmarks, one after the other: speed of seeing, then discovery on what is at hand.
 
-    python -m benchmarks
+python -m benchmarks
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A picture of the kinds that emerged: one row per kind, largest first, its exemplars from the medoid outwards.
 
-    python -m benchmarks.sheet --data taxon-data --out docs/kinds.png
+python -m benchmarks.sheet --data taxon-data --out docs/kinds.png
 """
 
 from __future__ import annotations

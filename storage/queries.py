@@ -233,13 +233,17 @@ class Queries(Answers):
                 rows = []
                 for some in chunks(_numbers(ids)):
                     rows += connection.execute(current.where(assignments.c.picture_id.in_(some)))
-        rows.sort(key=lambda row: row.picture_id)
-        return Assignments(
-            picture_N=np.array([row.picture_id for row in rows], dtype=np.int64),
-            cluster_N=np.array([-1 if row.cluster_id is None else row.cluster_id for row in rows], dtype=np.int64),
-            probability_N=np.array([row.probability for row in rows], dtype=np.float32),
-            core_N=np.array([row.core for row in rows], dtype=np.bool_),
+        return _assignments(rows)
+
+    def members(self, cluster_ids: Sequence[int]) -> Assignments:
+        """Current assignments of all members of some kinds, by picture id; over the whole archive."""
+        columns = select(
+            assignments.c.picture_id, assignments.c.cluster_id, assignments.c.probability, assignments.c.core
         )
+        with self._moment() as connection:
+            current = columns.where(visible(revision_at(connection, None)))
+            rows = list(connection.execute(current.where(assignments.c.cluster_id.in_(list(cluster_ids)))))
+        return _assignments(rows)
 
     def window(self) -> NDArray[np.int64]:
         """Ids (N,), ascending, of the pictures that the last round looked at."""
@@ -255,7 +259,15 @@ class Queries(Answers):
         xy_N2 = np.array([(row.x, row.y) for row in rows], dtype=np.float32).reshape(len(rows), 2)
         return np.array([row.picture_id for row in rows], dtype=np.int64), xy_N2
 
-    # ---------------------------------------------------------------- small facts
+
+def _assignments(rows: Sequence[Any]) -> Assignments:
+    rows = sorted(rows, key=lambda row: row.picture_id)
+    return Assignments(
+        picture_N=np.array([row.picture_id for row in rows], dtype=np.int64),
+        cluster_N=np.array([-1 if row.cluster_id is None else row.cluster_id for row in rows], dtype=np.int64),
+        probability_N=np.array([row.probability for row in rows], dtype=np.float32),
+        core_N=np.array([row.core for row in rows], dtype=np.bool_),
+    )
 
 
 def _numbers(ids: Sequence[int] | NDArray[np.int64]) -> list[int]:
