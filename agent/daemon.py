@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import Config
+from agent.cores import share_cores
 from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
@@ -57,6 +58,7 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         if stop.is_set():
             return 0
         # only now: a wrong folder or a held lock must be said at once, and torch takes seconds to import
+        share_cores()
         from agent.assembly import Agent
 
         Agent(config, data, url, engine, stop).run(once)

@@ -221,6 +221,10 @@ class Learner:
         """Views that one step costs when `arrived` pictures of the stream are in it."""
         return 2 * (arrived + min(self._config.learner.replay_batch, len(self._replay)))
 
+    def remembered(self) -> list[str]:
+        """sha256 of the pictures in the replay buffer."""
+        return self._replay.shas
+
     def set_kinds(self, kind_of: Mapping[str, int]) -> None:
         """sha256 -> cluster, as the last clustering has it; the replay buffer keeps a balance between them."""
         self._replay.balance_by(kind_of)

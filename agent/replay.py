@@ -91,6 +91,11 @@ class Replay:
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._sha_of.values()
 
+    @property
+    def shas(self) -> list[str]:
+        """Content hashes of what is kept."""
+        return list(self._sha_of.values())
+
     def balance_by(self, kinds: Mapping[str, int]) -> None:
         """sha256 -> cluster id, as the last clustering has it; pictures that it lacks count as one group."""
         self._kinds = kinds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,7 @@ class TrainWorker:
         self._published_at = clock()
         self._saved_at = clock()
         self._failures = 0
+        self._balanced_by = 0
         self.unpublished: bool = learner.unpublished
         self.learned_through: int = learner.learned_through
 
@@ -92,13 +93,22 @@ class TrainWorker:
         if len(batch) == size or draining or not batch:
             self._short_since = None
             return batch
-        self._short_since = self._short_since or self._clock()
+        if self._short_since is None:
+            self._short_since = self._clock()
         if self._clock() - self._short_since < FILL_S:
             return []
         self._short_since = None
         return batch
 
+    def _refresh_kinds(self) -> None:
+        """After each round the replay buffer is told what belongs where, for its balance."""
+        last = self._queries.last_clustering()
+        if last is not None and last.id != self._balanced_by:
+            self._learner.set_kinds(self._queries.kinds_of(self._learner.remembered()))
+            self._balanced_by = last.id
+
     def _learn(self, batch: Sequence[StoredPicture]) -> None:
+        self._refresh_kinds()
         observations = [self._observation(picture) for picture in batch]
         updates = self._affordable_updates(len(observations))
         self._learner.learned_through = batch[-1].id
@@ -147,10 +157,6 @@ class TrainWorker:
         waiting = min(self._queries.count_after(self.learned_through), self._config.learner.debt_pictures)
         return waiting * self._config.learner.views_per_picture
 
-    def refresh_kinds(self, kind_of: Mapping[str, int]) -> None:
-        """Tell the replay buffer which kind each picture (by sha256) belongs to, for its balance."""
-        self._learner.set_kinds(kind_of)
-
     # ---------------------------------------------------------------- publishing
 
     def _publish_if_due(self, draining: bool) -> bool:
@@ -195,6 +201,7 @@ class TrainWorker:
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
         checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
         checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=2)
+        self._store.set_state("learned_through", self.learned_through)
         self._saved_at = self._clock()
 
     def restore(self) -> bool:

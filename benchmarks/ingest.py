@@ -21,6 +21,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from agent.cores import share_cores
+
+share_cores()  # as the daemon does, before torch is imported
+
 import numpy as np
 import torch
 from PIL import Image, ImageFilter

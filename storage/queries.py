@@ -235,6 +235,19 @@ class Queries(Answers):
                     rows += connection.execute(current.where(assignments.c.picture_id.in_(some)))
         return _assignments(rows)
 
+    def kinds_of(self, shas: Sequence[str]) -> dict[str, int]:
+        """sha256 -> kind, for those of `shas` that belong to one now."""
+        found: dict[str, int] = {}
+        with self._moment() as connection:
+            current = visible(revision_at(connection, None))
+            query = select(pictures.c.sha256, assignments.c.cluster_id).join(
+                assignments, assignments.c.picture_id == pictures.c.id
+            )
+            for some in chunks(list(shas)):
+                rows = connection.execute(query.where(pictures.c.sha256.in_(some), current))
+                found.update((row.sha256, row.cluster_id) for row in rows if row.cluster_id is not None)
+        return found
+
     def members(self, cluster_ids: Sequence[int]) -> Assignments:
         """Current assignments of all members of some kinds, by picture id; over the whole archive."""
         columns = select(

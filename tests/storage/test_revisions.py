@@ -312,3 +312,13 @@ def test_first_and_last_seen_follow_the_members(store: Store, queries: Queries, 
         (seen[1], seen[1]),
         (seen[0], seen[0]),
     ]
+
+
+def test_kinds_and_members_of_the_present(store: Store, queries: Queries) -> None:
+    ids = store.add(pictures(range(4)))
+    one, two = store.allocate_clusters(2)
+    store.add_clustering(round_of({ids[0]: one, ids[1]: two, ids[2]: None}))
+    store.add_clustering(round_of({ids[0]: two, ids[1]: two}, through=ids[2]))
+    assert queries.kinds_of([sha(i) for i in range(4)]) == {sha(0): two, sha(1): two}
+    assert queries.members([one]).picture_N.tolist() == []
+    assert queries.members([one, two]).picture_N.tolist() == ids[:2]

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from agent.cores import share_cores
 from storage.engine import database_url, open_engine
 from storage.migrate import migrate
 from storage.queries import Queries
 from storage.store import Store
 from tests.factories import Clock
+
+share_cores()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from agent.cluster_worker import ClusterWorker
+from agent.clusterer import Clusterer
+from agent.config import ClusterConfig
+from storage.errors import Outdated
+from storage.queries import Queries
+from storage.records import Event, EventType, PictureRecord
+from storage.store import Store
+from tests.factories import picture
+
+CONFIG = ClusterConfig(every=60, idle_s=5, near_copy=1.0)
+
+
+def blob(numbers: range, centre: int) -> list[PictureRecord]:
+    """Pictures whose innate vectors lie around one of the axes."""
+    records = []
+    for n in numbers:
+        vector = np.random.default_rng(n).normal(0, 0.12, 16)
+        vector[centre] += 1
+        records.append(replace(picture(n), innate_D=vector.astype(np.float16)))
+    return records
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def stopwatch() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def worker(store: Store, queries: Queries, stopwatch: Clock) -> ClusterWorker:
+    return ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+
+
+def test_no_round_without_pictures(worker: ClusterWorker, queries: Queries) -> None:
+    assert not worker.step(draining=True)
+    assert queries.last_clustering() is None
+
+
+def test_a_round_after_enough_pictures_and_none_when_nothing_is_new(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    store.add(blob(range(40), 0))
+    assert not worker.step()
+    store.add(blob(range(40, 80), 1))
+    assert worker.step()
+    last = queries.last_clustering()
+    assert last is not None
+    assert last.through_picture == 80
+    assert last.parameters["reason"] == "every"
+    assert len(queries.living_clusters()) == 2
+    assert not worker.step()
+    assert not worker.step(draining=True)
+
+
+def test_idle_pictures_get_their_round(worker: ClusterWorker, store: Store, stopwatch: Clock, queries: Queries) -> None:
+    store.add([*blob(range(20), 0), *blob(range(20, 40), 1)])
+    assert not worker.step()
+    stopwatch.now += CONFIG.idle_s + 1
+    assert worker.step()
+    assert queries.status().pending == 0
+
+
+def test_neighbours_vote_between_rounds(worker: ClusterWorker, store: Store, queries: Queries) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    first = queries.last_clustering()
+    store.add(blob(range(100, 103), 1))
+    assert worker.step()
+    assert queries.last_clustering() == first
+    current = queries.assignments()
+    kind_of = dict(zip(current.picture_N.tolist(), current.cluster_N.tolist(), strict=True))
+    assert {kind_of[i] for i in (81, 82, 83)} == {kind_of[60]}
+    assert queries.status().pending == 0
+    assert not worker.step()
+
+
+def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, store: Store, queries: Queries) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    before = queries.assignments()
+    version = store.begin_version("", {})
+    _, innate, _ = queries.embeddings(ids, 1)
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
+    store.add_embeddings(version, ids, (innate.astype(np.float64) @ rotation).astype(np.float16))
+    store.publish_version(version)
+    assert worker.step()
+    last = queries.last_clustering()
+    assert last is not None
+    assert last.encoder_version == version
+    assert queries.assignments().cluster_N.tolist() == before.cluster_N.tolist()
+
+
+def test_people_can_ask_for_a_round(worker: ClusterWorker, store: Store, queries: Queries) -> None:
+    store.add(blob(range(30), 0))
+    store.set_state("recluster_requested", datetime.now(UTC).isoformat())
+    assert worker.step()
+    last = queries.last_clustering()
+    assert last is not None
+    assert last.parameters["reason"] == "requested"
+
+
+def test_a_correction_in_between_is_not_overwritten(
+    worker: ClusterWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    kind = queries.living_clusters()[0].id
+    store.add(blob(range(100, 170), 2))
+    fit = worker._clusterer.fit
+
+    def slow_fit(*arguments: object) -> object:
+        monkeypatch.undo()
+        moved = Event(EventType.MOVED, kind, actor="somebody")
+        store.revise(queries.assignments([1]), events=[moved], actor="somebody")
+        return fit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker._clusterer, "fit", slow_fit)
+    with pytest.raises(Outdated):
+        worker.round("every")
+    assert worker.step()
+    assert len(queries.living_clusters()) == 3
+
+
+def test_a_restarted_worker_goes_on_with_its_choice(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    clusterer = Clusterer(CONFIG, np.random.default_rng(0))
+    ClusterWorker(clusterer, store, queries, CONFIG, stopwatch)
+    assert clusterer.state_dict() == worker._clusterer.state_dict()

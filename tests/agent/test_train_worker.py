@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+from agent import checkpoint
+from agent.learner import Diverged
+from agent.thumbnail import encode_thumbnail
+from agent.train_worker import FILL_S, TrainWorker
+from storage.queries import Queries
+from storage.records import EventType, PictureRecord
+from storage.store import Store
+from tests import learners
+from tests.factories import EPOCH, location, sha
+from tests.pictures import FAMILIES, draw
+
+CONFIG = learners.small_config(learner={"views_per_picture": 8.0}, publish={"drift": 1.0})
+
+
+class Embedding:
+    """Stands where the seeing thread is: takes versions to be built."""
+
+    def __init__(self) -> None:
+        self.built: list[tuple[int, int]] = []
+        self.building = False
+
+    def build(self, version: int, tail: nn.Module, window_N: np.ndarray[Any, Any]) -> None:
+        self.built.append((version, len(window_N)))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stored(number: int) -> PictureRecord:
+    return PictureRecord(
+        sha256=sha(number),
+        captured_at=EPOCH,
+        width_px=48,
+        height_px=48,
+        thumbnail=encode_thumbnail(draw(FAMILIES[number % 4], number, 48)),
+        innate_D=np.random.default_rng(number).normal(size=256).astype(np.float16),
+        learned_D={},
+        location=location(f"/in/{number}.jpg"),
+    )
+
+
+@pytest.fixture
+def clock_s() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def embedding() -> Embedding:
+    return Embedding()
+
+
+def new_worker(store: Store, queries: Queries, embedding: Any, folder: Path, clock: Clock) -> TrainWorker:
+    return TrainWorker(learners.new_learner(CONFIG), store, queries, embedding, CONFIG, folder, clock)
+
+
+@pytest.fixture
+def worker(store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock) -> TrainWorker:
+    return new_worker(store, queries, embedding, tmp_path / "checkpoints", clock_s)
+
+
+def test_an_incomplete_batch_waits_for_company_but_not_for_ever(
+    worker: TrainWorker, store: Store, clock_s: Clock
+) -> None:
+    store.add([stored(n) for n in range(3)])
+    assert not worker.step()
+    assert worker.learned_through == 0
+    clock_s.now += FILL_S + 1
+    assert worker.step()
+    assert worker.learned_through == 3
+
+
+def test_the_debt_is_paid_in_views(worker: TrainWorker, store: Store, queries: Queries) -> None:
+    store.add([stored(n) for n in range(64)])
+    assert worker.debt_views == 64 * 8
+    while worker.step():
+        pass
+    assert worker.debt_views == 0
+    with queries._engine.connect() as connection:
+        views = int(connection.exec_driver_sql("select sum(views) from learner_steps").scalar_one())
+    assert 0.7 * 64 * 8 <= views <= 64 * 8
+
+
+def test_what_was_learned_is_published_when_nothing_more_comes(
+    worker: TrainWorker, store: Store, queries: Queries, embedding: Embedding, tmp_path: Path
+) -> None:
+    store.add([stored(n) for n in range(32)])
+    while worker.step(draining=True):
+        pass
+    assert embedding.built == [(2, 32)]
+    assert queries.building_version() == 2
+    saved = checkpoint.load(tmp_path / "checkpoints" / checkpoint.version_name(2))
+    assert saved.meta == {"encoder_version": 2}
+    assert not worker.unpublished
+    assert not worker.step(draining=True)
+
+
+def test_no_other_version_is_published_meanwhile(worker: TrainWorker, store: Store, embedding: Embedding) -> None:
+    embedding.building = True
+    store.add([stored(n) for n in range(32)])
+    while worker.step(draining=True):
+        pass
+    assert embedding.built == []
+    assert worker.unpublished
+
+
+def test_a_restart_goes_on_behind_the_checkpoint(
+    worker: TrainWorker, store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    store.add([stored(n) for n in range(32)])
+    while worker.step():
+        pass
+    worker.save()
+    store.add([stored(n) for n in range(32, 48)])
+    again = new_worker(store, queries, embedding, tmp_path / "checkpoints", clock_s)
+    assert again.restore()
+    assert again.learned_through == 32
+    assert again.debt_views == 16 * 8
+    while again.step():
+        pass
+    assert again.learned_through == 48
+
+
+def test_divergence_goes_back_to_the_checkpoint_and_then_pauses(
+    worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.save()
+
+    def diverge(*_: object) -> None:
+        raise Diverged("loss is nan")
+
+    monkeypatch.setattr(worker._learner, "observe", diverge)
+    store.add([stored(n) for n in range(24)])
+    for _ in range(3):
+        assert worker.step()
+    assert worker.learned_through == 24
+    assert [event.type for event in queries.history()] == [EventType.PAUSED]
+    assert queries.paused()
