@@ -121,7 +121,7 @@ class EwcConfig(Section):
     """Elastic weight consolidation (`agent.ewc`)."""
 
     strength: float = Field(
-        0.1, ge=0, description="pull towards the anchor, relative to the learning rate; 0 turns it off"
+        2.0, ge=0, description="pull towards the anchor, relative to the learning rate; 0 turns it off"
     )
     fisher_samples: int = Field(256, ge=8, description="replayed pictures for one estimate of the Fisher information")
     decay: float = Field(0.9, ge=0, lt=1, description="of the moving average over consolidations")
