@@ -55,7 +55,7 @@ class Agent:
         self._queries = Queries(engine)
         self._checkpoints = data / "checkpoints"
         self._claim_network()
-        self._pool = DecodePool(config.decode)
+        self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
         self._sources = self._folders(data)
         spawn = multiprocessing.get_context("spawn")

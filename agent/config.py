@@ -28,7 +28,9 @@ class FolderConfig(Section):
     poll_s: float = Field(5, gt=0, description="scan interval when polling")
     suffixes: tuple[str, ...] = Field(
         (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
-         ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".j2k", ".jpx", ".mpo", ".jfif", ".apng"),
+         ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".cur", ".icns", ".jp2", ".j2k", ".jpx", ".mpo",
+         ".jfif", ".apng", ".pcx", ".dcx", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".fli", ".flc", ".fits", ".fit",
+         ".xbm", ".xpm", ".msp", ".psd", ".dds", ".qoi", ".blp", ".ftc", ".ftu", ".gbr", ".im", ".emf", ".wmf", ".eps"),
         description="lower-case suffixes taken for pictures; others are looked into for an image's first bytes",
     )  # fmt: skip
     ignore: tuple[str, ...] = Field(

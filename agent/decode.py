@@ -52,7 +52,7 @@ class Decoded:
     captured_at: datetime | None
 
 
-def decode_image(data: bytes, config: DecodeConfig) -> Decoded:
+def decode_image(data: bytes, config: DecodeConfig, least_px: int | None = None) -> Decoded:
     """Decode the first frame of a picture of any format, upright, to RGB.
 
     Not for several threads at once: Pillow keeps its pixel limit, and Python its warning filters, for the process.
@@ -61,14 +61,14 @@ def decode_image(data: bytes, config: DecodeConfig) -> Decoded:
         Undecodable: for any reason whatever; nothing else is raised.
     """
     try:
-        return _decode(data, config)
+        return _decode(data, config, least_px)
     except Undecodable:
         raise
     except Exception as error:  # decoders raise anything: OSError, ValueError, IndexError, SyntaxError, ...
         raise Undecodable(_reason(error, data, config)) from error
 
 
-def _decode(data: bytes, config: DecodeConfig) -> Decoded:
+def _decode(data: bytes, config: DecodeConfig, least_px: int | None) -> Decoded:
     if not data:
         raise Undecodable("zero bytes")
     _register_heif()
@@ -77,10 +77,10 @@ def _decode(data: bytes, config: DecodeConfig) -> Decoded:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(BytesIO(data)) as image:
-            return _decode_open(image, config)
+            return _decode_open(image, config, least_px)
 
 
-def _decode_open(image: Image.Image, config: DecodeConfig) -> Decoded:
+def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None) -> Decoded:
     if image.format in _REFUSED:
         raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
     size = image.size
@@ -97,7 +97,7 @@ def _decode_open(image: Image.Image, config: DecodeConfig) -> Decoded:
         small = small.transpose(exif.turn)
     thumbnail = encode_thumbnail(small)
     width_px, height_px = reversed(size) if exif.swaps_sides else size
-    return Decoded(pixels_of(thumbnail), thumbnail, width_px, height_px, exif.captured_at)
+    return Decoded(pixels_of(thumbnail, least_px), thumbnail, width_px, height_px, exif.captured_at)
 
 
 def _check_pixels(size: tuple[int, int], config: DecodeConfig) -> None:
@@ -127,7 +127,7 @@ def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
     return f"truncated {name}: {text}" if "truncated" in text.lower() else f"broken {name}: {text}"
 
 
-def read_picture(path: Path, source: str, config: DecodeConfig) -> Frame | Rejected:
+def read_picture(path: Path, source: str, config: DecodeConfig, least_px: int | None = None) -> Frame | Rejected:
     """Read, hash and decode one file; the work of a pool's worker. Nothing is raised for bad files."""
     try:
         with path.open("rb") as file:
@@ -142,13 +142,13 @@ def read_picture(path: Path, source: str, config: DecodeConfig) -> Frame | Rejec
         return Rejected("", f"cannot be read: {error.strerror or type(error).__name__}", _origin(path, source, None))
     except MemoryError as error:
         return Rejected("", _reason(error, b"", config), origin)
-    return _frame(data, origin, config)
+    return _frame(data, origin, config, least_px)
 
 
-def _frame(data: bytes, origin: Origin, config: DecodeConfig) -> Frame | Rejected:
+def _frame(data: bytes, origin: Origin, config: DecodeConfig, least_px: int | None) -> Frame | Rejected:
     sha256 = hashlib.sha256(data).hexdigest()
     try:
-        decoded = decode_image(data, config)
+        decoded = decode_image(data, config, least_px)
     except Undecodable as error:
         return Rejected(sha256, str(error), origin)
     if decoded.captured_at is not None:
@@ -173,12 +173,13 @@ class DecodePool:
     Args:
         read: what a worker does with a path and the source's name; importable by name in another process.
             Default: `read_picture` with `config`.
+        least_px: sides of `Frame.pixels_HWC` that suffice (`agent.thumbnail.pixels_of`).
     """
 
-    def __init__(self, config: DecodeConfig, read: Reader | None = None) -> None:
+    def __init__(self, config: DecodeConfig, read: Reader | None = None, *, least_px: int | None = None) -> None:
         self.workers = config.workers
         self._processes: KillableWorkers[Frame | Rejected] = KillableWorkers(
-            read or partial(read_picture, config=config),
+            read or partial(read_picture, config=config, least_px=least_px),
             lost=_lost,
             workers=config.workers,
             timeout_s=config.timeout_s,

@@ -157,7 +157,7 @@ class EmbedWorker:
         ids = [int(i) for i in ids_N if int(i) in thumbnails]
         if not ids:
             return
-        _, learned = self._embedder.embed([pixels_of(thumbnails[i]) for i in ids])
+        _, learned = self._embedder.embed([pixels_of(thumbnails[i], self._embedder.image_px) for i in ids])
         vectors_ND: Vectors = learned[version]
         self._store.add_embeddings(version, ids, vectors_ND)
 

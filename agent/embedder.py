@@ -34,6 +34,11 @@ class Embedder:
         for version, tail in tails.items():
             self.add_tail(version, tail)
 
+    @property
+    def image_px(self) -> int:
+        """Side of the squares that the network sees; pictures need not be larger."""
+        return self._encoder.image_px
+
     def add_tail(self, version: int, tail: nn.Module) -> None:
         """From now on pictures are embedded under `version`, too, by a copy of `tail` as it is now."""
         self._tails[version] = copy.deepcopy(tail).to(self._device).eval().requires_grad_(False)

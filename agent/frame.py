@@ -44,7 +44,7 @@ class Frame:
     Attributes:
         sha256: hex digest of the bytes as they arrived; the picture's identity.
         pixels_HWC: uint8 RGB, decoded from `thumbnail`, so that embedding again years later
-            starts from the same numbers.
+            starts from the same numbers; perhaps at one of JPEG's smaller scales (`agent.thumbnail.pixels_of`).
         thumbnail: the encoded picture that is stored (long side at most 256 px).
         width_px, height_px: size of the original, after EXIF orientation.
     """

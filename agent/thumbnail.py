@@ -40,7 +40,14 @@ def encode_thumbnail(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def pixels_of(thumbnail: bytes) -> NDArray[np.uint8]:
-    """Decode a stored thumbnail to writable uint8 RGB, (H, W, 3); the same bytes always give the same pixels."""
+def pixels_of(thumbnail: bytes, least_px: int | None = None) -> NDArray[np.uint8]:
+    """Decode a stored thumbnail to writable uint8 RGB, (H, W, 3); the same bytes always give the same pixels.
+
+    Args:
+        least_px: sides that suffice; a JPEG is then decoded at the smallest of its scales (1, 1/2, 1/4, 1/8) whose
+            sides are no shorter, which takes half the time and does half of the network's shrinking.
+    """
     with Image.open(BytesIO(thumbnail), formats=("JPEG", "PNG")) as image:
+        if least_px is not None:
+            image.draft(None, (least_px, least_px))
         return np.array(image.convert("RGB"), dtype=np.uint8)

@@ -4,7 +4,7 @@
 
 `ratio = pictures_per_s * (1 / decode_per_s + 1 / forward_per_s)`: 1 would mean that storing, hashing, thumbnails,
 queues and transactions cost nothing. Decoding is measured bare (Pillow to RGB) in as many processes as the agent
-uses, forward bare (the born network, batches of 32, all cores), seeing through the real folder source, decode
+uses, forward bare (the born network, the agent's batches, all cores), seeing through the real folder source, decode
 pool, inbox, embedding thread and store, with learning off.
 """
 
@@ -44,7 +44,6 @@ from storage.queries import Queries
 from storage.store import Store
 
 SIZE_PX = (640, 480)
-BATCH = 32
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,16 +103,17 @@ def _decode(path: Path) -> int:
         return int(np.asarray(picture.convert("RGB")).shape[0])
 
 
-def bare_forward(encoder: Encoder, config: Config, batches: int = 16) -> float:
+def bare_forward(encoder: Encoder, config: Config, pictures: int = 2048) -> float:
     device = next(encoder.parameters()).device
     side = config.encoder.image_px
-    x_BCHW = torch.zeros(BATCH, 3, side, side, device=device).to(memory_format=torch.channels_last)
+    batch = config.inbox.batch
+    x_BCHW = torch.zeros(batch, 3, side, side, device=device).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         encoder(x_BCHW)
         started = time.perf_counter()
-        for _ in range(batches):
+        for _ in range(pictures // batch):
             encoder(x_BCHW)
-        return BATCH * batches / (time.perf_counter() - started)
+        return pictures // batch * batch / (time.perf_counter() - started)
 
 
 def seeing(config: Config, encoder: Encoder, folder: Path, database: Path) -> float:
@@ -122,7 +122,8 @@ def seeing(config: Config, encoder: Encoder, folder: Path, database: Path) -> fl
     migrate(engine)
     store, queries = Store(engine), Queries(engine)
     store.ensure_born({})
-    pool, inbox, stop = DecodePool(config.decode), Inbox(config.inbox.capacity), threading.Event()
+    pool = DecodePool(config.decode, least_px=config.encoder.image_px)
+    inbox, stop = Inbox(config.inbox.capacity), threading.Event()
     embedder = Embedder(encoder, {}, next(encoder.parameters()).device)
     worker = EmbedWorker(inbox, embedder, store, queries, batch=config.inbox.batch)
     paths = sorted(folder.iterdir())

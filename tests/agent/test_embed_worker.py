@@ -26,6 +26,8 @@ DIMS = 4
 class MeanColour:
     """An embedder that tests can foresee: mean colour and version."""
 
+    image_px = 32
+
     def __init__(self) -> None:
         self.versions: list[int] = []
 

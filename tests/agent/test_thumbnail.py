@@ -54,3 +54,15 @@ def test_a_picture_within_the_limit_is_not_touched() -> None:
 @pytest.mark.parametrize("size", [(1, 5000), (5000, 1)])
 def test_a_hair_keeps_one_pixel(size: tuple[int, int]) -> None:
     assert min(shrink(Image.new("RGB", size), 256).size) == 1
+
+
+SCALES = [(None, (192, 256, 3)), (97, (192, 256, 3)), (96, (96, 128, 3)), (40, (48, 64, 3))]
+
+
+@pytest.mark.parametrize(("least_px", "shape"), SCALES)
+def test_a_smaller_scale_that_suffices(least_px: int | None, shape: tuple[int, ...]) -> None:
+    thumbnail = encode_thumbnail(Image.linear_gradient("L").convert("RGB").resize((256, 192)))
+    pixels = pixels_of(thumbnail, least_px)
+    assert pixels.shape == shape
+    assert np.array_equal(pixels, pixels_of(thumbnail, least_px))
+    assert abs(float(pixels.mean()) - float(pixels_of(thumbnail).mean())) < 1
