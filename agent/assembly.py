@@ -32,7 +32,7 @@ from agent.errors import ConfigError
 from agent.inbox import Inbox
 from agent.learning import Learning
 from agent.sources.folder import FolderSource
-from agent.supervisor import Supervisor
+from agent.supervisor import GaveUp, Supervisor
 from storage.queries import Queries
 from storage.store import Store
 
@@ -63,6 +63,7 @@ class Agent:
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
         self._clusterer = Supervisor("clusterer", run_cluster_process, (*job, self._cluster_stop, self._cluster_drain))
         self._beat_at = 0.0
+        self._failures: list[Exception] = []
 
     def _folders(self, data: Path) -> list[FolderSource]:
         catalogue = StoreCatalogue(self._store, self._queries)
@@ -87,31 +88,47 @@ class Agent:
     # ---------------------------------------------------------------- life
 
     def run(self, once: bool) -> None:
-        """Start the parts, work, and stop them in the order in which pictures flow."""
+        """Start the parts, work, and stop them in the order in which pictures flow.
+
+        Raises:
+            Exception: what a worker died of.
+        """
         threads: list[threading.Thread] = []
         learning: Learning | None = None
         try:
             self._clusterer.start()
             sources = [self._thread(source.drain if once else source.run) for source in self._sources]
             threads += sources
-            if self._stop.is_set():
-                return
-            device = resolve_device(self._config.device)
-            if self._config.threads.torch:
-                torch.set_num_threads(self._config.threads.torch)
-            encoder = build_encoder(self._config.encoder, self._config.seed).to(device)
-            embedding = self._embed_worker(encoder, device)
+            embedding, learning = self._load()
             threads.append(self._thread(embedding.run))
-            learning = Learning(self._config, encoder, device, self._store, self._queries, embedding, self._checkpoints)
-            log.info("watching", folders=[str(folder) for folder in self._config.folder.watch], device=str(device))
             self._work(embedding, learning, sources if once else None)
         finally:
             self._shut_down(threads, learning)
+        if self._failures:
+            raise self._failures[0]
+
+    def _load(self) -> tuple[EmbedWorker, Learning]:
+        """The network, and the workers that it is for."""
+        device = resolve_device(self._config.device)
+        if self._config.threads.torch:
+            torch.set_num_threads(self._config.threads.torch)
+        encoder = build_encoder(self._config.encoder, self._config.seed).to(device)
+        embedding = self._embed_worker(encoder, device)
+        learning = Learning(self._config, encoder, device, self._store, self._queries, embedding, self._checkpoints)
+        log.info("watching", folders=[str(folder) for folder in self._config.folder.watch], device=str(device))
+        return embedding, learning
 
     def _thread(self, run: Callable[[threading.Event], None]) -> threading.Thread:
-        thread = threading.Thread(target=run, args=(self._stop,), name=run.__qualname__, daemon=True)
+        thread = threading.Thread(target=self._watched, args=(run,), name=run.__qualname__, daemon=True)
         thread.start()
         return thread
+
+    def _watched(self, run: Callable[[threading.Event], None]) -> None:
+        try:
+            run(self._stop)
+        except Exception as error:  # noqa: BLE001  the edge of every worker: without this one the agent is blind
+            self._failures.append(error)
+            self._stop.set()
 
     def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
         tails = {}
@@ -131,8 +148,10 @@ class Agent:
                 continue
             if drained and learning.done and not embedding.building:
                 self._cluster_drain.set()
-                if not self._clusterer.alive:
+                if self._clusterer.finished:
                     return
+                if self._clusterer.gave_up:
+                    raise GaveUp("the clusterer keeps dying, so pictures stay pending; its error stands above")
             self._stop.wait(POLL_S)
 
     def _beat(self, embedding: EmbedWorker, learning: Learning) -> None:
@@ -142,8 +161,10 @@ class Agent:
         self._beat_at = now
         self._clusterer.check()
         at = datetime.now(UTC)
-        ages_s = {"embedding": now - embedding.beat}
-        self._store.set_state("heartbeats", {"daemon": at.isoformat(), **{k: round(v, 1) for k, v in ages_s.items()}})
+        clusterer = "down" if self._clusterer.gave_up else "running"
+        seen_s = round(now - embedding.beat, 1)
+        beats = {"daemon": at.isoformat(), "embedding_s_ago": seen_s, "clusterer": clusterer}
+        self._store.set_state("heartbeats", beats)
         self._store.set_state("queue", self._inbox.depth)
         self._store.set_state("learner_debt", round(learning.debt_views))
         sources = [{"name": s.name, "health": s.health, "detail": s.detail} for s in self._sources]

@@ -46,6 +46,8 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         stack.enter_context(DataLock(data))
         stop = stack.enter_context(stop_on_signals())
         write_effective(config, data)
+        if live:  # the view says what happens; lines between would tear it
+            config = config.model_copy(update={"log": config.log.model_copy(update={"level": "warning"})})
         configure_logs(config.log)
         url = database_url(data)
         engine = open_engine(url)

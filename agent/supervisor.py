@@ -19,6 +19,10 @@ RESTARTS = 5
 WINDOW_S = 60.0
 
 
+class GaveUp(Exception):
+    """A child process died again and again; what it said on stderr tells why."""
+
+
 class Supervisor:
     """Keeps one spawned process alive: at most `RESTARTS` new starts in `WINDOW_S`, then it stays down.
 
@@ -48,6 +52,11 @@ class Supervisor:
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
+
+    @property
+    def finished(self) -> bool:
+        """It ended by itself, and well."""
+        return self._process is not None and self._process.exitcode == 0
 
     @property
     def pid(self) -> int | None:

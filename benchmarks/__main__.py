@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: speed of seeing, then discovery on what is at hand.
+"""All benchmarks, one after the other: start-up and seeing, then discovery on what is at hand.
 
 python -m benchmarks
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import ingest, kinds
+from benchmarks import ingest, kinds, startup
 from benchmarks.datasets import DatasetAbsent
 
 DISCOVERY = ("digits", "tiny20", "cifar10")
 
 
 def main() -> int:
+    print("startup", flush=True)
+    startup.main(["--json"])
     print("ingest", flush=True)
     ingest.main(["--json"])
     for name in DISCOVERY:

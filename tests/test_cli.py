@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -369,22 +368,6 @@ def test_reading_imports_nothing_heavy(filled: Path, arguments: Sequence[str]) -
     )
     done = python("-c", script)
     assert (done.returncode, done.stderr) == (0, "[]\n")
-
-
-def test_reading_starts_within_twice_the_bare_import(filled: Path) -> None:
-    """Processor time, least of several: what other processes do on the machine must not decide."""
-
-    def seconds(*arguments: str) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert python(*arguments).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    pairs = [
-        (seconds("-c", "import sqlalchemy, typer"), seconds("run_agent.py", "status", "--json", "--data", str(filled)))
-        for _ in range(5)
-    ]
-    assert min(status for _, status in pairs) <= 2 * min(bare for bare, _ in pairs)
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(filled: Path) -> None:

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.assembly import Agent
+from agent.config import Config
+from agent.errors import ConfigError
+from storage.engine import database_url
+from storage.queries import Queries
+from storage.store import Store
+
+
+def config(watch: Path, image_px: int = 16) -> Config:
+    return Config.model_validate(
+        {
+            "encoder": {"backbone": "small", "weights": "none", "image_px": image_px},
+            "learner": {"views_per_picture": 0},
+            "folder": {"watch": (watch,)},
+        }
+    )
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Path:
+    folder = tmp_path / "watched"
+    folder.mkdir()
+    return folder
+
+
+def test_a_worker_that_dies_stops_the_agent_with_its_error(
+    data: Path, engine: Engine, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(config(watched), data, database_url(data), engine, threading.Event())
+
+    def fail(stop: threading.Event) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(agent._sources[0], "run", fail)
+    with pytest.raises(ZeroDivisionError):
+        agent.run(once=False)
+    assert not agent._clusterer.alive
+
+
+def test_a_data_directory_belongs_to_its_network(data: Path, engine: Engine, watched: Path) -> None:
+    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    with pytest.raises(ConfigError, match="reembed"):
+        Agent(config(watched, image_px=32), data, database_url(data), engine, threading.Event())
+
+
+def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine: Engine, watched: Path) -> None:
+    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    store, queries = Store(engine), Queries(engine)
+    half = store.begin_version("", {})
+    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    assert queries.building_version() is None
+    assert queries.ready_version() == 1
+    assert store.begin_version("", {}) == half + 1
