@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml
 run: setup
 ifeq ($(strip $(WATCH)),)
 	@trap 'kill $$camera 2>/dev/null' EXIT; trap : INT TERM; \
-	mkdir -p '$(DEMO)'; $(BIN)/python run_agent.py demo --out '$(DEMO)' & camera=$$!; \
+	mkdir -p '$(DEMO)'; $(BIN)/python run_agent.py demo --out '$(DEMO)' >/dev/null & camera=$$!; \
 	$(BIN)/python run_agent.py run --watch '$(DEMO)' --data '$(DATA)'
 else
 	@$(BIN)/python run_agent.py run $(foreach folder,$(WATCH),--watch '$(folder)') --data '$(DATA)'

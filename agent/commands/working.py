@@ -119,4 +119,4 @@ def demo(
         count = write_digits(out, rate, limit)
     except KeyboardInterrupt:
         return
-    print(f"{count} pictures written to {out}", file=sys.stderr)
+    print(f"{count} pictures written to {out}")
