@@ -131,3 +131,19 @@ def test_pause_and_resume(taxon: Taxon) -> None:
     taxon.call("resume")
     taxon.wait_for(lambda: taxon.json("status")["learner_debt"] == 0)
     assert taxon.stop(process) == 0
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_no_stored_picture_unlearned(taxon: Taxon) -> None:
+    fast = ("learner.views_per_picture=12", "encoder.image_px=32", "cluster.idle_s=1")
+    for seed in range(120):
+        (taxon.folder / f"{seed}.jpg").write_bytes(jpeg(FAMILIES[seed % 4], seed))
+    process = taxon.start(*fast, learning=True)
+    taxon.wait_for(lambda: taxon.stored() == 120 and taxon.json("status")["learner_debt"] < 120 * 12)
+    process.kill()
+    process.wait()
+    taxon.once(*fast, learning=True)
+    status = taxon.json("status")
+    assert status["learner_debt"] == 0
+    assert status["pending"] == 0
+    assert status["encoder_version"] >= 2
