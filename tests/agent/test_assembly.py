@@ -47,7 +47,7 @@ def test_a_worker_that_dies_stops_the_agent_with_its_error(
 
 def test_a_data_directory_belongs_to_its_network(data: Path, engine: Engine, watched: Path) -> None:
     Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
-    with pytest.raises(ConfigError, match="reembed"):
+    with pytest.raises(ConfigError, match="another --data"):
         Agent(config(watched, image_px=32), data, database_url(data), engine, threading.Event())
 
 

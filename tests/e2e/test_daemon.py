@@ -115,7 +115,7 @@ def test_another_network_on_the_same_data_is_refused(taxon: Taxon) -> None:
     taxon.once()
     other = taxon.call("run", "--once", "--watch", str(taxon.folder), "--set", "encoder.image_px=64", check=False)
     assert other.returncode == 2
-    assert "reembed" in other.stderr
+    assert "another --data" in other.stderr
 
 
 @pytest.mark.slow
