@@ -80,7 +80,8 @@ class Agent:
         self._store.ensure_born(born)
         begun = self._queries.version(BORN).config
         if begun != born:
-            raise ConfigError(f"these data were begun with {begun}, not {born}; set encoder.* back, or give another --data")
+            remedy = "set encoder.* back, or give another --data"
+            raise ConfigError(f"these data were begun with {begun}, not {born}; {remedy}")
         unfinished = self._queries.building_version()
         if unfinished is not None:
             self._store.abandon_version(unfinished)
