@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import torch
@@ -35,6 +37,9 @@ from agent.sources.folder import FolderSource
 from agent.supervisor import GaveUp, Supervisor
 from storage.queries import Queries
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from agent.train_worker import TrainWorker
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +120,9 @@ class Agent:
             torch.set_num_threads(self._config.threads.torch)
         encoder = build_encoder(self._config.encoder, self._config.seed).to(device)
         embedding = self._embed_worker(encoder, device)
-        learning = Learning(self._config, encoder, device, self._store, self._queries, embedding, self._checkpoints)
+        learning = Learning(
+            self._config.learner, self._queries, partial(self._train_worker, encoder, device, embedding)
+        )
         log.info("watching", folders=[str(folder) for folder in self._config.folder.watch], device=str(device))
         return embedding, learning
 
@@ -139,6 +146,16 @@ class Agent:
             tails[version] = encoder.new_tail(saved.tensors)
         embedder = Embedder(encoder, tails, device)
         return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=self._config.inbox.batch)
+
+    def _train_worker(self, encoder: Encoder, device: torch.device, embedding: EmbedWorker) -> TrainWorker:
+        from agent.learner import Learner  # imports avalanche, so only where there is something to learn
+        from agent.train_worker import TrainWorker
+
+        learner = Learner(self._config, encoder, device)
+        worker = TrainWorker(learner, self._store, self._queries, embedding, self._config, self._checkpoints)
+        if worker.restore():
+            log.info("learning goes on", learned_through=worker.learned_through)
+        return worker
 
     def _work(self, embedding: EmbedWorker, learning: Learning, draining: list[threading.Thread] | None) -> None:
         """Train until stopped; with `draining` source threads, until there is nothing left to do."""

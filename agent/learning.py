@@ -8,23 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-import torch
-
-from agent.config import Config
-from agent.embed_worker import EmbedWorker
-from agent.encoder import Encoder
+from agent.config import LearnerConfig
 from storage.queries import Queries
-from storage.store import Store
 
 if TYPE_CHECKING:
     from agent.train_worker import TrainWorker
-
-log = structlog.get_logger(__name__)
 
 
 class Learning:
@@ -32,21 +22,15 @@ class Learning:
 
     Its libraries take seconds to import (avalanche 6-8 s): a thread does that while the agent already sees, and
     an agent that has nothing to learn never pays for it.
+
+    Args:
+        build: loads the learner and goes on from its checkpoint; called in the thread, at most once.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        encoder: Encoder,
-        device: torch.device,
-        store: Store,
-        queries: Queries,
-        embedding: EmbedWorker,
-        checkpoints: Path,
-    ) -> None:
+    def __init__(self, config: LearnerConfig, queries: Queries, build: Callable[[], TrainWorker]) -> None:
         self._config = config
         self._queries = queries
-        self._build = partial(_build_worker, config, encoder, device, store, queries, embedding, checkpoints)
+        self._build = build
         self._worker: TrainWorker | None = None
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -54,14 +38,14 @@ class Learning:
 
     @property
     def enabled(self) -> bool:
-        return self._config.learner.views_per_picture > 0
+        return self._config.views_per_picture > 0
 
     @property
     def debt_views(self) -> float:
         if not self.enabled:
             return 0.0
-        waiting = min(self._queries.count_after(self._learned_through), self._config.learner.debt_pictures)
-        return waiting * self._config.learner.views_per_picture
+        waiting = min(self._queries.count_after(self._learned_through), self._config.debt_pictures)
+        return waiting * self._config.views_per_picture
 
     @property
     def _learned_through(self) -> int:
@@ -121,21 +105,3 @@ class PausedFlag:
             self._asked_at = now
             self._paused = self._queries.paused()
         return self._paused
-
-
-def _build_worker(
-    config: Config,
-    encoder: Encoder,
-    device: torch.device,
-    store: Store,
-    queries: Queries,
-    embedding: EmbedWorker,
-    checkpoints: Path,
-) -> TrainWorker:
-    from agent.learner import Learner
-    from agent.train_worker import TrainWorker
-
-    worker = TrainWorker(Learner(config, encoder, device), store, queries, embedding, config, checkpoints)
-    if worker.restore():
-        log.info("learning goes on", learned_through=worker.learned_through)
-    return worker

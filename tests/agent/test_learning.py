@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent.config import Config
-from agent.device import HOST
-from agent.encoder import build_encoder
+from agent.config import LearnerConfig
 from agent.learning import Learning, PausedFlag
+from agent.train_worker import TrainWorker
 from storage.queries import Queries
 from storage.records import Event, EventType
 from storage.store import Store
@@ -17,9 +16,14 @@ from tests import learners
 from tests.agent.test_train_worker import Embedding, stored
 
 
-def new_learning(store: Store, queries: Queries, folder: Path, config: Config) -> Learning:
+def new_learning(store: Store, queries: Queries, folder: Path, views_per_picture: float) -> Learning:
+    config = learners.small_config(learner={"views_per_picture": views_per_picture})
     embedding: Any = Embedding()
-    return Learning(config, build_encoder(config.encoder, 0), HOST, store, queries, embedding, folder)
+
+    def build() -> TrainWorker:
+        return TrainWorker(learners.new_learner(config), store, queries, embedding, config, folder)
+
+    return Learning(config.learner, queries, build)
 
 
 def finish(learning: Learning) -> None:
@@ -31,7 +35,7 @@ def finish(learning: Learning) -> None:
 
 
 def test_learning_that_is_off_is_done(store: Store, queries: Queries, tmp_path: Path) -> None:
-    learning = new_learning(store, queries, tmp_path, learners.small_config(learner={"views_per_picture": 0}))
+    learning = new_learning(store, queries, tmp_path, views_per_picture=0)
     store.add([stored(0)])
     assert learning.done
     assert learning.debt_views == 0
@@ -39,7 +43,7 @@ def test_learning_that_is_off_is_done(store: Store, queries: Queries, tmp_path: 
 
 
 def test_the_learner_is_loaded_when_there_is_something_to_learn(store: Store, queries: Queries, tmp_path: Path) -> None:
-    learning = new_learning(store, queries, tmp_path, learners.small_config(learner={"views_per_picture": 4.0}))
+    learning = new_learning(store, queries, tmp_path, views_per_picture=4)
     assert learning.done
     assert not learning.step(draining=False)
     store.add([stored(n) for n in range(8)])
@@ -47,18 +51,15 @@ def test_the_learner_is_loaded_when_there_is_something_to_learn(store: Store, qu
     assert learning.debt_views == 32
     finish(learning)
     learning.save()
-    again = new_learning(store, queries, tmp_path, learners.small_config())
+    again = new_learning(store, queries, tmp_path, views_per_picture=4)
     assert again.done
 
 
-def test_a_learner_that_cannot_be_loaded_is_an_error(
-    store: Store, queries: Queries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
+def test_a_learner_that_cannot_be_loaded_is_an_error(store: Store, queries: Queries) -> None:
+    def fail() -> TrainWorker:
         raise MemoryError
 
-    monkeypatch.setattr("agent.learning._build_worker", fail)
-    learning = new_learning(store, queries, tmp_path, learners.small_config())
+    learning = Learning(LearnerConfig(), queries, fail)
     store.add([stored(0)])
     with pytest.raises(MemoryError):
         finish(learning)
