@@ -170,7 +170,7 @@ class TrainWorker:
         return False
 
     def _publish(self) -> None:
-        """Checkpoint first, then the row, then the vectors: a number never points to other weights than its own."""
+        """Number, checkpoint under that number, vectors, ready: a number never points to other weights than its own."""
         drift = self._learner.drift()
         version = self._store.begin_version("", {"drift": drift, "learned_through": self.learned_through})
         teacher = copy.deepcopy(self._learner.teacher)
