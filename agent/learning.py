@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.config import LearnerConfig
+from agent.publication import publication_was_cut_off
 from storage.queries import Queries
 
 if TYPE_CHECKING:
@@ -59,8 +60,14 @@ class Learning:
         """Nothing is left to learn or to publish, or learning is off."""
         if not self.enabled or self._paused():
             return True
-        nothing_waits = self._queries.count_after(self._learned_through) == 0
-        return nothing_waits and (self._worker is None or not self._worker.unpublished)
+        return not self._something_waits and (self._worker is None or not self._worker.unpublished)
+
+    @property
+    def _something_waits(self) -> bool:
+        """Pictures to learn from, or a version that a kill kept from becoming ready."""
+        if self._queries.count_after(self._learned_through) > 0:
+            return True
+        return self._worker is None and publication_was_cut_off(self._queries)
 
     def step(self, *, draining: bool) -> bool:
         """One batch, if there is one; False when there is nothing to do now.
@@ -74,7 +81,7 @@ class Learning:
             raise self._failure
         if self._worker is not None:
             return self._worker.step(draining=draining)
-        if self._thread is None and self._queries.count_after(self._learned_through) > 0:
+        if self._thread is None and self._something_waits:
             self._thread = threading.Thread(target=self._load, name="load learner", daemon=True)
             self._thread.start()
         return False

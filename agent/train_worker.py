@@ -20,6 +20,7 @@ from agent.config import Config
 from agent.embed_worker import EmbedWorker
 from agent.encoder import square
 from agent.learner import Diverged, Learner, Observation, Step
+from agent.publication import PUBLISHING, publication_was_cut_off
 from agent.thumbnail import pixels_of
 from agent.window import choose_window
 from storage.queries import Queries
@@ -181,6 +182,7 @@ class TrainWorker:
             {"encoder_version": version},
         )
         self._learner.mark_published()
+        self._store.set_state(PUBLISHING, version)
         self.save()
         self._embedding.build(version, teacher, self._window())
         self._published_at = self._clock()
@@ -213,7 +215,7 @@ class TrainWorker:
         self.learned_through = int(found.meta["learned_through"])
         self._learner.learned_through = self.learned_through
         self._owed_views = float(found.meta["owed_views"])
-        self.unpublished = self._learner.unpublished
+        self.unpublished = self._learner.unpublished or publication_was_cut_off(self._queries)
         return True
 
     def _observations_by_sha(self, shas: Sequence[str]) -> list[Observation]:

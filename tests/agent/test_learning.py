@@ -55,6 +55,23 @@ def test_the_learner_is_loaded_when_there_is_something_to_learn(store: Store, qu
     assert again.done
 
 
+def test_a_version_that_a_kill_cut_off_is_published_after_all(store: Store, queries: Queries, tmp_path: Path) -> None:
+    learning = new_learning(store, queries, tmp_path, views_per_picture=8)
+    store.add([stored(n) for n in range(16)])
+    finish(learning)
+    begun = queries.building_version()
+    assert begun is not None
+    store.abandon_version(begun)  # what the next start does with a half-built version
+    again = new_learning(store, queries, tmp_path, views_per_picture=8)
+    assert not again.done
+    finish(again)
+    new = queries.building_version()
+    assert new is not None
+    assert new > begun
+    store.publish_version(new)
+    assert new_learning(store, queries, tmp_path, views_per_picture=8).done
+
+
 def test_a_learner_that_cannot_be_loaded_is_an_error(store: Store, queries: Queries) -> None:
     def fail() -> TrainWorker:
         raise MemoryError
