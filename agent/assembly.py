@@ -196,6 +196,7 @@ class Agent:
             thread.join(max(0.1, deadline - time.monotonic()))
         if learning is not None:
             learning.save()
+            self._store.set_state("learner_debt", round(learning.debt_views))
         self._pool.close()
         if not self._clusterer.join(max(0.1, deadline - time.monotonic())):
             self._clusterer.kill()
