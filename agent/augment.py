@@ -1,8 +1,8 @@
 """Random views of pictures for contrastive learning, in batches and on the device that holds them.
 
 Crop, stretch, rotation and mirroring are one resampling; brightness, contrast, saturation, hue and grey are one 3x4
-matrix a picture. All chances are drawn by the generator that is passed in, then moved to the pictures, so a view
-depends on the seed alone. It knows nothing of the loss. Shapes: B pictures, S side.
+matrix a picture. All chances are drawn by the generator that is passed in, then moved to the pictures without waiting
+for their device, so a view depends on the seed alone. It knows nothing of the loss. Shapes: B pictures, S side.
 
 Source of the recipe: Chen et al. 2020 (SimCLR), appendix A.
 """
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from agent.config import AugmentConfig
+from agent.device import upload
 
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -31,8 +32,8 @@ def augment(x_BCHW: Tensor, config: AugmentConfig, side_px: int, generator: Gene
         `(B, 3, side_px, side_px)` float32 in [0, 1], channels last.
     """
     chances = _Chances(x_BCHW.shape[0], generator)
-    grid = F.affine_grid(_placement(chances, config).to(x_BCHW.device), [len(x_BCHW), 3, side_px, side_px],
-                         align_corners=False)  # fmt: skip
+    placement_B23 = upload(_placement(chances, config), x_BCHW.device)
+    grid = F.affine_grid(placement_B23, [len(x_BCHW), 3, side_px, side_px], align_corners=False)
     y = F.grid_sample(x_BCHW.float(), grid, padding_mode="reflection", align_corners=False)
     y = _recolour(y, chances, config)
     y = _blur_some(y, chances, config)
@@ -92,9 +93,10 @@ def _recolour(y_B3SS: Tensor, chances: _Chances, config: AugmentConfig) -> Tenso
     fade_B33 = _mix(saturation, torch.eye(3, device=jitter.device), luma_3.expand(3, 3))
     matrix_B33 = fade_B33 @ _hue_turn(turn) * (brightness * contrast / 255).view(-1, 1, 1)
 
-    mean_grey_B = y_B3SS.mean(dim=(2, 3)) @ luma_3.to(y_B3SS.device)
-    offset_B = mean_grey_B * (brightness * (1 - contrast) / 255).to(y_B3SS.device)
-    flat = torch.baddbmm(offset_B.view(-1, 1, 1), matrix_B33.to(y_B3SS.device), y_B3SS.flatten(2))
+    device = y_B3SS.device
+    mean_grey_B = y_B3SS.mean(dim=(2, 3)) @ upload(luma_3, device)
+    offset_B = mean_grey_B * upload(brightness * (1 - contrast) / 255, device)
+    flat = torch.baddbmm(offset_B.view(-1, 1, 1), upload(matrix_B33, device), y_B3SS.flatten(2))
     return flat.clamp_(0, 1).view_as(y_B3SS)
 
 
@@ -121,7 +123,7 @@ def _blur_some(y_BCSS: Tensor, chances: _Chances, config: AugmentConfig) -> Tens
     from kornia.filters import gaussian_blur2d  # a second to import, and needed by training only
 
     width_px = 2 * math.ceil(side_px / 32) + 1
-    chosen = picked.to(y_BCSS.device)
+    chosen = upload(picked, y_BCSS.device)
     # Strengths stay on the host: kornia checks that they are positive, and must not wait for the device to do so.
     sigma_N2 = sigma_px.view(-1, 1).expand(-1, 2)
     blurred = gaussian_blur2d(y_BCSS.index_select(0, chosen), (width_px, width_px), sigma_N2, "reflect")

@@ -145,7 +145,7 @@ class Clusterer:
     ) -> Partition:
         config = self._config
         rng = np.random.default_rng([self._seed, len(ids_N)])
-        space = space_of(innate_ND, learned_ND, config.dims, rng)
+        space = space_of(innate_ND, learned_ND, config, rng)
         points_ND = space.project(innate_ND, learned_ND)
         near_copy = NearCopy(config.near_copy, config.near_copy_centred)
         bursts, graph = gather_bursts(
@@ -194,12 +194,12 @@ class Clusterer:
         return self._config.separation + hesitation + by_chance
 
 
-def space_of(innate_ND: Points, learned_ND: Points | None, dims: int, rng: np.random.Generator) -> Space:
+def space_of(innate_ND: Points, learned_ND: Points | None, config: ClusterConfig, rng: np.random.Generator) -> Space:
     """Fitted to all rows, or to a uniform sample of SPACE_ROWS."""
-    if len(innate_ND) <= SPACE_ROWS:
-        return fit_space(innate_ND, learned_ND, dims)
-    rows = np.sort(rng.choice(len(innate_ND), SPACE_ROWS, replace=False))
-    return fit_space(innate_ND[rows], None if learned_ND is None else learned_ND[rows], dims)
+    if len(innate_ND) > SPACE_ROWS:
+        rows = np.sort(rng.choice(len(innate_ND), SPACE_ROWS, replace=False))
+        innate_ND, learned_ND = innate_ND[rows], None if learned_ND is None else learned_ND[rows]
+    return fit_space(innate_ND, learned_ND, config.dims, config.innate_weight)
 
 
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:

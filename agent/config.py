@@ -6,10 +6,11 @@ Units are in the names: `_s` seconds, `_px` pixels, `_mb` megabytes, `_d` days.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -71,9 +72,23 @@ class EncoderConfig(Section):
     trained_blocks: int = Field(6, ge=0, description="how many of the last blocks are trained; 0 means all")
 
 
+PRESETS: Mapping[str, Mapping[str, float]] = {
+    "any": {},
+    "photos": {"crop_min": 0.2, "flip": 0.5, "saturation": 0.4, "hue": 0.1, "grey": 0.2, "blur": 0.5},
+    "symbols": {"crop_min": 0.5},
+    "from-above": {"flip": 0.5, "rotate_deg": 180},
+    "small-defects": {"crop_min": 0.7, "flip": 0.5, "rotate_deg": 180, "jitter": 0.5, "blur": 0},
+    "colour-matters": {"saturation": 0, "hue": 0, "grey": 0},
+}
+"""What each preset of `augment` sets otherwise than `any`, which is safe for a domain that nobody has seen."""
+
+
 class AugmentConfig(Section):
     """Random views (`agent.augment`)."""
 
+    preset: Literal["any", "photos", "symbols", "from-above", "small-defects", "colour-matters"] = Field(
+        "any", description="what the keys below start from; `docs/learning.md` says how to choose"
+    )
     crop_min: float = Field(0.3, gt=0, le=1, description="smallest share of the picture's area that a view shows")
     aspect: float = Field(1.33, ge=1, description="largest stretch of a crop")
     flip: float = Field(0.0, ge=0, le=1, description="probability of mirroring; it swaps meanings in digits and signs")
@@ -86,12 +101,24 @@ class AugmentConfig(Section):
     grey: float = Field(0.1, ge=0, le=1, description="probability of dropping colour")
     blur: float = Field(0.2, ge=0, le=1, description="probability of blurring")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, given: object) -> object:
+        """Keys that are given win over the preset's."""
+        if not isinstance(given, Mapping):
+            return given
+        preset = given.get("preset", "any")
+        return {**PRESETS.get(preset if isinstance(preset, str) else "any", {}), **given}
+
 
 class LearnerConfig(Section):
     """Online SimCLR (`agent.learner`)."""
 
     views_per_picture: float = Field(
         18, ge=0, description="training paid for per arriving picture; 0 turns learning off"
+    )
+    idle_views_per_picture: float = Field(
+        0, ge=0, description="further training, from memory alone, paid for per picture and done when nothing arrives"
     )
     debt_pictures: int = Field(20_000, ge=1, description="pictures that wait for learning before views are forgiven")
     stream_batch: int = Field(32, ge=2, description="new pictures in a step")
@@ -147,6 +174,9 @@ class ClusterConfig(Section):
     window: int = Field(50_000, ge=100, description="pictures clustered at once")
     exemplars: int = Field(32, ge=1, description="pictures a kind that always stay in the window")
     dims: int = Field(64, ge=2, description="PCA dimensions")
+    innate_weight: float = Field(
+        0.5, ge=0, le=1, description="of the innate embedding beside the learned one, whose weight is 1"
+    )
     k: tuple[int, ...] = Field((15, 30), description="neighbours in the graph; chosen without labels")
     diffusion: tuple[int, ...] = Field((2, 8), description="diffusion steps; chosen without labels")
     selection: tuple[Literal["eom", "leaf"], ...] = Field(

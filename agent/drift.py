@@ -6,10 +6,13 @@ Neither knows where its numbers come from. Source of the test: Page 1954; Hinkle
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
+
+COUNTED = ("skipped", "seen", "mean", "squares", "excess")
 
 
 @dataclass(slots=True)
@@ -23,11 +26,13 @@ class PageHinkley:
         tolerance: rise of the mean, in standard deviations, that is no shift.
         threshold: sum of excesses at which the alarm goes off, in standard deviations.
         patience: values to be seen first.
+        skipped: values left out at the very beginning: against an empty memory everything is new.
     """
 
-    tolerance: float = 0.25
-    threshold: float = 25.0
-    patience: int = 200
+    tolerance: float = 0.5
+    threshold: float = 12.0
+    patience: int = 100
+    skipped: int = 64
     seen: int = 0
     mean: float = 0.0
     squares: float = 0.0
@@ -35,6 +40,9 @@ class PageHinkley:
 
     def tell(self, value: float) -> bool:
         """True when this value sets the alarm off; the test then starts anew."""
+        if self.skipped > 0:
+            self.skipped -= 1
+            return False
         deviation = math.sqrt(self.squares / self.seen) if self.seen > 1 else 0.0
         if self.seen >= self.patience and deviation > 0:
             standard = min(3.0, (value - self.mean) / deviation)
@@ -49,11 +57,13 @@ class PageHinkley:
         return True
 
     def state_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """What has been counted; the thresholds are not part of it."""
+        return {name: getattr(self, name) for name in COUNTED}
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        for field in fields(self):
-            setattr(self, field.name, type(getattr(self, field.name))(state[field.name]))
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        for name in COUNTED:
+            if name in state:
+                setattr(self, name, type(getattr(self, name))(state[name]))
 
 
 def drift_between(before_ND: Tensor, after_ND: Tensor) -> Tensor:

@@ -1,5 +1,8 @@
 """The space in which kinds are looked for: innate and learned embedding side by side, reduced and of unit length.
 
+The innate half weighs less: what was learned is the better of the two on every domain measured, and the innate half
+is what holds if that should ever fail (`docs/learning.md`).
+
 It knows nothing about neighbours, kinds or encoder versions; it refuses what is not finite.
 """
 
@@ -26,12 +29,14 @@ class Space:
         learned_mean_D: centre of the learned ones; None where there is no learned half.
         mean_D: centre of the two halves side by side.
         axes_DP: principal axes, P = min(dims, n - 1, D), at least 1.
+        innate_weight: length of the innate half, where the learned one has length 1; 1 where it is alone.
     """
 
     innate_mean_D: Points
     learned_mean_D: Points | None
     mean_D: Points
     axes_DP: Points
+    innate_weight: float = 1.0
 
     def project(self, innate_ND: NDArray[np.floating], learned_ND: NDArray[np.floating] | None) -> Points:
         """(N, D) halves -> (N, P) points of unit length, float32.
@@ -41,14 +46,16 @@ class Space:
         """
         if (learned_ND is None) != (self.learned_mean_D is None):
             raise ValueError("learned embeddings must be given exactly when the space was fitted with them; fit again")
-        halves = [centred_unit(checked(innate_ND), self.innate_mean_D)]
+        halves = [self.innate_weight * centred_unit(checked(innate_ND), self.innate_mean_D)]
         if learned_ND is not None and self.learned_mean_D is not None:
             halves.append(centred_unit(checked(learned_ND), self.learned_mean_D))
         moved_NP = (np.hstack(halves) - self.mean_D) @ self.axes_DP
         return unit(np.asarray(moved_NP, dtype=np.float32))
 
 
-def fit_space(innate_ND: NDArray[np.floating], learned_ND: NDArray[np.floating] | None, dims: int) -> Space:
+def fit_space(
+    innate_ND: NDArray[np.floating], learned_ND: NDArray[np.floating] | None, dims: int, innate_weight: float = 1.0
+) -> Space:
     """Fit centres and principal axes to N >= 1 pictures; (N, D) halves of any float type.
 
     The cost is that of N x D x D numbers and an eigenvalue problem of min(N, D): give a few thousand rows at most.
@@ -59,14 +66,16 @@ def fit_space(innate_ND: NDArray[np.floating], learned_ND: NDArray[np.floating] 
     if len(innate_ND) == 0:
         raise ValueError("a space needs at least one picture")
     innate_mean_D = checked(innate_ND).mean(axis=0)
-    halves = [centred_unit(checked(innate_ND), innate_mean_D)]
+    innate_weight = 1.0 if learned_ND is None else innate_weight
+    halves = [innate_weight * centred_unit(checked(innate_ND), innate_mean_D)]
     learned_mean_D = None
     if learned_ND is not None:
         learned_mean_D = checked(learned_ND).mean(axis=0)
         halves.append(centred_unit(checked(learned_ND), learned_mean_D))
     side_by_side_ND = np.hstack(halves)
     mean_D = side_by_side_ND.mean(axis=0)
-    return Space(innate_mean_D, learned_mean_D, mean_D, principal_axes(side_by_side_ND - mean_D, dims))
+    axes_DP = principal_axes(side_by_side_ND - mean_D, dims)
+    return Space(innate_mean_D, learned_mean_D, mean_D, axes_DP, innate_weight)
 
 
 def principal_axes(centred_ND: Points, dims: int) -> Points:

@@ -59,6 +59,7 @@ class TrainWorker:
         self._checkpoints = checkpoints
         self._clock = clock
         self._owed_views = 0.0
+        self._idle_views = 0.0
         self._short_since: float | None = None
         self._published_at = clock()
         self._saved_at = clock()
@@ -76,10 +77,10 @@ class TrainWorker:
             draining: nothing more will come, so an incomplete batch is complete, and what was learned is published.
         """
         batch = self._next_batch(draining)
-        if not batch:
+        if not batch and (draining or not self._may_rehearse):
             return self._publish_if_due(draining)
         try:
-            self._learn(batch)
+            self._learn(batch) if batch else self._rehearse()
             self._failures = 0
         except Diverged as error:
             self._roll_back(str(error))
@@ -115,6 +116,21 @@ class TrainWorker:
         self._learner.learned_through = batch[-1].id
         steps = self._learner.observe(observations, updates)
         self.learned_through = batch[-1].id
+        self.unpublished = self.unpublished or bool(steps)
+        self._report(steps)
+        idle = self._config.learner.idle_views_per_picture
+        self._idle_views = min(self._idle_views + len(batch) * idle, self._config.learner.debt_pictures * idle)
+
+    @property
+    def _may_rehearse(self) -> bool:
+        """Pictures have paid for training from memory, and nothing new is waiting to be learned from."""
+        cost = self._learner.views_per_update(0)
+        return 0 < cost <= self._idle_views and self._queries.count_after(self.learned_through) == 0
+
+    def _rehearse(self) -> None:
+        self._refresh_kinds()
+        self._idle_views -= self._learner.views_per_update(0)
+        steps = self._learner.rehearse()
         self.unpublished = self.unpublished or bool(steps)
         self._report(steps)
 
@@ -201,6 +217,7 @@ class TrainWorker:
         """Write the learner's whole state under a temporary name, then rename; keep the last two."""
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
+        meta["idle_views"] = self._idle_views
         checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
         checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=2)
         self._store.set_state("learned_through", self.learned_through)
@@ -215,6 +232,7 @@ class TrainWorker:
         self.learned_through = int(found.meta["learned_through"])
         self._learner.learned_through = self.learned_through
         self._owed_views = float(found.meta["owed_views"])
+        self._idle_views = float(found.meta.get("idle_views", 0.0))
         self.unpublished = self._learner.unpublished or publication_was_cut_off(self._queries)
         return True
 

@@ -1,7 +1,7 @@
 """Labelled pictures as files, for measuring only: the agent never sees a label.
 
-`digits` is always there (scikit-learn ships it); `tiny20` and `cifar10` are read from zip files under
-`TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders works too.
+`digits` is always there (scikit-learn ships it), and so is `glyphs` (drawn); `tiny20` and `cifar10` are read from zip
+files under `TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders works too.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+Part = Literal["all", "choose", "report"]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -38,11 +40,15 @@ def datasets_folder() -> Path:
     return Path(os.environ.get("TAXON_DATASETS", default))
 
 
-def load(name: str, classes: int, per_class: int, seed: int = 0) -> list[LabelledPicture]:
+def load(
+    name: str, classes: int, per_class: int, seed: int = 0, *, skip: int = 0, part: Part = "all"
+) -> list[LabelledPicture]:
     """Pictures of `classes` classes, class by class, `per_class` of each drawn by `seed`.
 
     Args:
-        name: `digits`, `tiny20`, `cifar10`, or the path of a folder of class folders.
+        name: `digits`, `glyphs`, `tiny20`, `cifar10`, or the path of a folder of class folders.
+        skip: leaves out so many of the draw, so that two calls give disjoint pictures.
+        part: two classes in three, by which settings may be chosen, or the third, on which they are reported.
 
     Raises:
         DatasetAbsent: the data set is not here.
@@ -52,9 +58,10 @@ def load(name: str, classes: int, per_class: int, seed: int = 0) -> list[Labelle
         groups[picture.label].append(picture)
     rng = np.random.default_rng(seed)
     chosen = []
-    for label in sorted(groups)[:classes]:
+    labels = [label for i, label in enumerate(sorted(groups)) if part == "all" or (i % 3 == 2) == (part == "report")]
+    for label in labels[:classes]:
         group = sorted(groups[label], key=lambda picture: picture.name)
-        picks = rng.permutation(len(group))[:per_class]
+        picks = rng.permutation(len(group))[skip : skip + per_class]
         chosen += [group[i] for i in picks]
     return chosen
 
@@ -62,6 +69,8 @@ def load(name: str, classes: int, per_class: int, seed: int = 0) -> list[Labelle
 def _pictures(name: str) -> Iterator[LabelledPicture]:
     if name == "digits":
         return _digits()
+    if name == "glyphs":
+        return _glyphs()
     if name in ("tiny20", "cifar10"):
         return _zipped(datasets_folder() / f"{name}.zip", {"tiny20": "", "cifar10": "train/"}[name])
     return _folder(Path(name))
@@ -76,6 +85,29 @@ def _digits() -> Iterator[LabelledPicture]:
         encoded = io.BytesIO()
         picture.save(encoded, "PNG")
         yield LabelledPicture(str(label), f"{i:05d}.png", encoded.getvalue())
+
+
+def _glyphs(per_class: int = 300) -> Iterator[LabelledPicture]:
+    """Signs in the fonts that matplotlib brings, of any size, place, slant and colours, under noise."""
+    from matplotlib import get_data_path
+    from PIL import ImageDraw, ImageFont
+
+    fonts = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVu*.ttf"))
+    fonts = [path for path in fonts if "Display" not in path.name]
+    rng = np.random.default_rng(0)
+    for number, sign in enumerate("AEGKMRSXYQ&%@#8"):
+        for i in range(per_class):
+            colours = rng.integers(0, 256, (2, 3))
+            while abs(int(colours[0].sum()) - int(colours[1].sum())) < 200:
+                colours = rng.integers(0, 256, (2, 3))
+            layer = Image.new("L", (96, 96))
+            font = ImageFont.truetype(str(fonts[rng.integers(len(fonts))]), int(rng.integers(36, 72)))
+            ImageDraw.Draw(layer).text(tuple(rng.integers(30, 66, 2).tolist()), sign, 255, font, anchor="mm")
+            mask_HW1 = np.asarray(layer.rotate(rng.uniform(-15, 15), Image.Resampling.BICUBIC))[..., None] / 255
+            noisy = colours[0] * mask_HW1 + colours[1] * (1 - mask_HW1) + rng.normal(0, 12, (96, 96, 3))
+            encoded = io.BytesIO()
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(encoded, "PNG")
+            yield LabelledPicture(f"{number:02d}", f"{i:05d}.png", encoded.getvalue())
 
 
 def _zipped(path: Path, prefix: str) -> Iterator[LabelledPicture]:

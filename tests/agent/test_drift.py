@@ -36,6 +36,13 @@ def test_single_odd_values_are_no_shift() -> None:
     assert alarms(values.tolist(), PageHinkley()) == []
 
 
+def test_the_first_values_do_not_count_since_an_empty_memory_finds_everything_new() -> None:
+    chance = np.random.default_rng(0)
+    steady, rise = chance.normal(0.2, 0.05, 300), chance.normal(0.3, 0.05, 100)
+    (noticed,) = alarms([*[1.0] * 64, *steady, *rise], PageHinkley())
+    assert 364 < noticed < 390
+
+
 def test_it_starts_anew_after_an_alarm_and_goes_on_from_a_state() -> None:
     chance = np.random.default_rng(0)
     values = [v for mean in (0.1, 0.4, 0.7) for v in chance.normal(mean, 0.05, 600)]

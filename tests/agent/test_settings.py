@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import Config
+from agent.config import PRESETS, AugmentConfig, Config
 from agent.errors import ConfigError
 from agent.settings import EFFECTIVE, effective_yaml, fields, load_config, redacted, write_effective
 
@@ -225,3 +226,21 @@ def test_passwords_are_hidden_from_eyes() -> None:
     config = load_config(None, ["storage.url=postgresql://me:p@ss@host/db?password=also"], environment=NOTHING)
     assert re.search(r"url: postgresql://me:\*\*\*@host/db\?password=\*\*\*", effective_yaml(config))
     assert redacted("sqlite:////data/taxon.db") == "sqlite:////data/taxon.db"
+
+
+def test_a_preset_of_augmentations_fills_in_what_is_not_given() -> None:
+    config = load_config(None, ["augment.preset=photos", "augment.flip=0.1"], environment={})
+    assert config.augment.flip == 0.1
+    assert config.augment.crop_min == PRESETS["photos"]["crop_min"] != Config().augment.crop_min
+    assert Config.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize("preset", get_args(AugmentConfig.model_fields["preset"].annotation))
+def test_every_preset_is_told_and_valid(preset: str) -> None:
+    assert AugmentConfig.model_validate({"preset": preset, **PRESETS[preset]}) == AugmentConfig(preset=preset)  # type: ignore[arg-type]
+    assert set(PRESETS[preset]) <= set(AugmentConfig.model_fields)
+
+
+def test_an_unknown_preset_is_an_error_that_names_the_key() -> None:
+    with pytest.raises(ConfigError, match="augment.preset"):
+        load_config(None, ["augment.preset=photo"], environment={})

@@ -53,3 +53,15 @@ def test_a_missing_half_is_refused():
     space = fit_space(INNATE, LEARNED, 8)
     with pytest.raises(ValueError, match="learned"):
         space.project(INNATE, None)
+
+
+def test_the_innate_half_weighs_what_it_is_told_to() -> None:
+    def cosines(weight: float) -> np.ndarray:
+        points = fit_space(INNATE, LEARNED, 64, weight).project(INNATE, LEARNED)
+        return points @ points.T
+
+    learned = fit_space(LEARNED, None, 64).project(LEARNED, None)
+    assert np.allclose(cosines(0.0), learned @ learned.T, atol=1e-3)
+    alone = fit_space(INNATE, None, 64, 0.0).project(INNATE, None)
+    assert np.allclose(alone, fit_space(INNATE, None, 64).project(INNATE, None)), "alone it has no weight"
+    assert not np.allclose(cosines(0.5), cosines(1.0), atol=1e-2)

@@ -89,9 +89,40 @@ def test_the_debt_is_paid_in_views(worker: TrainWorker, store: Store, queries: Q
     while worker.step():
         pass
     assert worker.debt_views == 0
+    assert 0.7 * 64 * 8 <= views_spent(queries) <= 64 * 8
+
+
+def test_idle_time_pays_for_training_from_memory_until_what_was_earned_is_spent(
+    store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    config = CONFIG.model_copy(update={"learner": CONFIG.learner.model_copy(update={"idle_views_per_picture": 4.0})})
+    worker = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)  # type: ignore[arg-type]
+    store.add([stored(n) for n in range(64)])
+    while worker.learned_through < 64:
+        assert worker.step()
+    before = views_spent(queries)
+    while worker.step():
+        pass
+    assert 0 < views_spent(queries) - before <= 64 * 4
+    worker.save()
+
+    store.add([stored(n) for n in range(64, 72)])
+    assert worker.step()
+    worker.save()
+    restored = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)  # type: ignore[arg-type]
+    assert restored.restore()
+    before = views_spent(queries)
+    while restored.step(draining=True):
+        embedding.building = True
+    assert views_spent(queries) == before, "a run that is to end does not rehearse"
+    while restored.step():
+        pass
+    assert views_spent(queries) > before
+
+
+def views_spent(queries: Queries) -> int:
     with queries._engine.connect() as connection:
-        views = int(connection.exec_driver_sql("select sum(views) from learner_steps").scalar_one())
-    assert 0.7 * 64 * 8 <= views <= 64 * 8
+        return int(connection.exec_driver_sql("select coalesce(sum(views), 0) from learner_steps").scalar_one())
 
 
 def test_what_was_learned_is_published_when_nothing_more_comes(

@@ -1,0 +1,76 @@
+"""What is compared: the default learner, and the same with one thing changed. All pay the same number of views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from agent.config import Config
+from agent.encoder import Encoder
+from agent.ewc import SampleLosses, StreamEWC
+from agent.learner import Learner
+
+NO_REPLAY = ("learner.replay_batch=0",)
+NO_ALIGNMENT = ("learner.align=0",)
+NO_EWC = ("ewc.strength=0",)
+BORN_ONLY = ("ewc.every_pictures=1000000000",)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to learn.
+
+    Attributes:
+        changes: what it sets otherwise than the configuration does, `KEY=VALUE`.
+        iid: the stream comes mixed, whatever the order asked for.
+        uniform: EWC's pull is the same for all weights: L2-SP (Li et al. 2018).
+    """
+
+    name: str
+    says: str
+    changes: tuple[str, ...] = ()
+    iid: bool = False
+    uniform: bool = False
+
+
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("frozen", "the network as it was born", ("learner.views_per_picture=0",)),
+        Arm("random", "random weights, frozen", ("encoder.weights=none", "learner.views_per_picture=0")),
+        Arm("finetune", "no replay, no alignment, no EWC", (*NO_REPLAY, *NO_ALIGNMENT, *NO_EWC)),
+        Arm("ewc", "EWC alone", (*NO_REPLAY, *NO_ALIGNMENT)),
+        Arm("replay", "replay alone", (*NO_ALIGNMENT, *NO_EWC)),
+        Arm("replay+align", "replay and alignment", NO_EWC),
+        Arm("default", "replay, alignment and EWC"),
+        Arm("low-lr", "replay and alignment, a third of the learning rate", ("learner.lr=3e-5", *NO_EWC)),
+        Arm("iid", "the default on the same pictures, mixed", iid=True),
+        # The plasticity question: what is trained, and what holds it.
+        Arm("whole", "all blocks trained", ("encoder.trained_blocks=0",)),
+        Arm("last-3", "the last 3 blocks trained", ("encoder.trained_blocks=3",)),
+        Arm("ewc-born", "EWC anchored at birth for ever, ten times as strong", ("ewc.strength=20", *BORN_ONLY)),
+        Arm("l2-sp", "all weights held alike to those at birth", ("ewc.strength=20", *BORN_ONLY), uniform=True),
+    )
+}
+
+
+def learner_of(arm: Arm, config: Config, encoder: Encoder, device: torch.device) -> Learner:
+    """The learner of an arm, whose changes `config` has."""
+    learner = Learner(config, encoder, device)
+    if arm.uniform:
+        learner._consolidation.ewc = UniformEWC(config.ewc)
+    return learner
+
+
+class UniformEWC(StreamEWC):
+    """L2-SP: every weight is held to the anchor with the same force (Li et al. 2018, eq. 3)."""
+
+    def compute_importances(self, model: nn.Module, criterion: SampleLosses, *rest: Any, **more: Any) -> dict[str, Any]:
+        """Ones."""
+        importances = super().compute_importances(model, criterion, *rest, **more)
+        for importance in importances.values():
+            importance.data.fill_(1.0)
+        return importances

@@ -1,0 +1,90 @@
+"""Kinds of a growing stream through the real clusterer and the real lineage, in memory, scored by hidden classes."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.clusterer import Clusterer
+from agent.config import ClusterConfig
+from agent.lineage import RoundContext, follow
+from benchmarks.metrics import UNASSIGNED, Agreement, agreement
+from storage.records import Assignments, ClusterRecord, ClusterState
+
+PURITY = 0.6
+"""Share of a kind's members that one class must have for the class to count as discovered."""
+
+
+class Discovery:
+    """One stream's rounds.
+
+    Args:
+        label_N: hidden class of every picture of the set; a picture's id is its index plus one.
+
+    Attributes:
+        delay_of: class -> pictures of it that had arrived when an active kind was mostly of it.
+        kept: share of pictures that kept their id, per round, of those that had one before.
+    """
+
+    def __init__(self, config: ClusterConfig, label_N: NDArray[np.int64], seed: int) -> None:
+        self.delay_of: dict[int, int] = {}
+        self.kept: list[float] = []
+        self._config = config
+        self._label_N = label_N
+        self._clusterer = Clusterer(config, np.random.default_rng(seed))
+        self._records: dict[int, ClusterRecord] = {}
+        self._before = _nothing()
+        self._ids = count(1)
+
+    def round(
+        self,
+        arrived_N: NDArray[np.int64],
+        innate_ND: NDArray[np.floating],
+        learned_ND: NDArray[np.floating] | None,
+        version: int,
+        *,
+        idle: bool = False,
+    ) -> Agreement:
+        """Clusters what has arrived (indices, in order), and follows the kinds."""
+        ids_N = arrived_N + 1
+        partition = self._clusterer.fit(ids_N, innate_ND, learned_ND, version)
+        arrivals = len(ids_N) - len(self._before.picture_N)
+        context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
+        result = follow(self._living(), self._before, partition, context, self._config)
+        self._records |= {record.id: record for record in result.clusters}
+        self._tell_kept(result.assignments)
+        self._before = result.assignments
+        self._tell_delays(arrived_N, result.assignments)
+        return agreement([str(c) for c in self._label_N[arrived_N]], result.assignments.cluster_N.tolist())
+
+    def _living(self) -> dict[int, ClusterRecord]:
+        return {i: record for i, record in self._records.items() if record.state is not ClusterState.ENDED}
+
+    def _tell_kept(self, now: Assignments) -> None:
+        was = dict(zip(self._before.picture_N.tolist(), self._before.cluster_N.tolist(), strict=True))
+        pairs = [
+            (was[picture], cluster)
+            for picture, cluster in zip(now.picture_N.tolist(), now.cluster_N.tolist(), strict=True)
+            if was.get(picture, UNASSIGNED) != UNASSIGNED
+        ]
+        if pairs:
+            self.kept.append(float(np.mean([old == new for old, new in pairs])))
+
+    def _tell_delays(self, arrived_N: NDArray[np.int64], now: Assignments) -> None:
+        seen_C = np.bincount(self._label_N[arrived_N])
+        class_of = self._label_N[now.picture_N - 1]
+        for cluster, record in self._living().items():
+            members = class_of[now.cluster_N == cluster]
+            if record.state is not ClusterState.ACTIVE or len(members) == 0:
+                continue
+            share_C = np.bincount(members) / len(members)
+            best = int(share_C.argmax())
+            if share_C[best] >= PURITY:
+                self.delay_of.setdefault(best, int(seen_C[best]))
+
+
+def _nothing() -> Assignments:
+    ids = np.empty(0, dtype=np.int64)
+    return Assignments(ids, ids, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_))

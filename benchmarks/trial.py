@@ -1,0 +1,273 @@
+"""One arm on one stream: pictures arrive, the learner learns as the agent's does, and is examined after each stage.
+
+It takes the place of store and workers: publication by drift, rounds by count, training paid for in views.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Generator, Tensor, nn
+
+from agent.augment import augment, whole_view
+from agent.config import AugmentConfig, Config
+from agent.device import HOST, autocast, upload
+from agent.drift import drift_between
+from agent.encoder import Encoder, square, training_px
+from agent.replay import Observation
+from benchmarks.arms import Arm, learner_of
+from benchmarks.baselines import dbscan, k_means_by_silhouette, reduced
+from benchmarks.datasets import LabelledPicture
+from benchmarks.discovery import Discovery
+from benchmarks.metrics import Agreement, agreement
+from benchmarks.representation import effective_rank, knn_hits, probe_accuracy, side_by_side
+from benchmarks.streams import Stage
+
+from avalanche.evaluation.metrics import Forgetting  # isort: skip
+
+EMBED_BATCH = 64
+FRAME = AugmentConfig(
+    crop_min=0.85, aspect=1.05, flip=0, rotate_deg=3, jitter=1, brightness=0.1, contrast=0.1, saturation=0, hue=0,
+    grey=0, blur=0,
+)  # fmt: skip
+"""How frames of one track differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Pictures as the learner takes them, with what only the benchmark knows.
+
+    Attributes:
+        pixels_NCHW: uint8, at training resolution.
+        features: what the frozen trunk makes of the whole pictures; `(N, ...)`.
+        innate_ND: float32.
+        label_N: class numbers from 0.
+    """
+
+    pixels_NCHW: Tensor
+    features: Tensor
+    innate_ND: NDArray[np.float32]
+    label_N: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.label_N)
+
+
+@torch.inference_mode()
+def labelled(pictures: Sequence[LabelledPicture], encoder: Encoder, device: torch.device, frames: int) -> Labelled:
+    """Decodes and sees each picture once; as `frames` frames of a track where there are more than one."""
+    names = sorted({picture.label for picture in pictures})
+    side_px = training_px(encoder.image_px)
+    stills = torch.stack([square(_decoded(picture.data), side_px) for picture in pictures])
+    chance = Generator(HOST).manual_seed(0)
+    tracks = [(255 * augment(stills, FRAME, side_px, chance)).byte() for _ in range(frames - 1)]
+    pixels = torch.stack([stills, *tracks], dim=1).flatten(0, 1).contiguous()
+    features = torch.cat(
+        [encoder.trunk(whole_view(upload(part, device), encoder.image_px)) for part in torch.split(pixels, EMBED_BATCH)]
+    )
+    label_N = np.repeat([names.index(picture.label) for picture in pictures], frames)
+    return Labelled(pixels, features, embedded(encoder.tail, features), label_N.astype(np.int64))
+
+
+def _decoded(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+@torch.inference_mode()
+def embedded(tail: nn.Module, features: Tensor) -> NDArray[np.float32]:
+    """`(N, D)`."""
+    with autocast(features.device):
+        parts = [tail(part).float().cpu() for part in torch.split(features, EMBED_BATCH)]
+    vectors: NDArray[np.float32] = torch.cat(parts).numpy()
+    return vectors
+
+
+class Trial:
+    """One arm on one stream: learns, publishes and clusters as the agent does, and is examined after each stage."""
+
+    def __init__(self, arm: Arm, config: Config, stream: Labelled, held_out: Labelled, encoder: Encoder) -> None:
+        self._arm = arm
+        self._config = config
+        self._stream = stream
+        self._held_out = held_out
+        self._device = next(encoder.parameters()).device
+        self._born = encoder.new_tail()
+        self._learner = learner_of(arm, config, encoder, self._device)
+        self._published: nn.Module | None = None
+        self._version = 1
+        self._owed_views = 0.0
+        self._views = 0
+        self._arrived: list[int] = []
+        self._happenings: list[dict[str, Any]] = []
+        self._discovery = Discovery(config.cluster, stream.label_N, config.seed)
+        self._clustered = 0
+        self._forgetting = Forgetting()
+        self.stages: list[dict[str, Any]] = []
+
+    def through(self, stages: Sequence[Stage]) -> dict[str, Any]:
+        """The whole stream, and what came of it."""
+        started = time.monotonic()
+        learning_s = 0.0
+        for stage in stages:
+            before = copy.deepcopy(self._learner.teacher)
+            began = time.monotonic()
+            self._learn(stage)
+            learning_s += time.monotonic() - began
+            self.stages.append(self._examined(stage, before))
+        return {
+            "stages": self.stages,
+            "happenings": self._happenings,
+            "final": self._final(),
+            "views": self._views,
+            "learning_s": round(learning_s, 1),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+
+    # ---------------------------------------------------------------- as the agent does
+
+    def _learn(self, stage: Stage) -> None:
+        size = self._config.learner.stream_batch
+        for start in range(0, len(stage.arrivals_N), size):
+            batch = stage.arrivals_N[start : start + size].tolist()
+            self._arrived += batch
+            if self._config.learner.views_per_picture > 0:
+                self._observe(batch)
+            if len(self._arrived) - self._clustered >= self._config.cluster.every:
+                self._round()
+        self._rehearse(len(stage.arrivals_N) * self._config.learner.idle_views_per_picture)
+
+    def _rehearse(self, views: float) -> None:
+        """The stream is idle between stages."""
+        while views >= self._learner.views_per_update(0) > 0:
+            views -= self._learner.views_per_update(0)
+            self._views += sum(step.views for step in self._learner.rehearse())
+
+    def _observe(self, batch: Sequence[int]) -> None:
+        learner = self._learner
+        self._owed_views += len(batch) * self._config.learner.views_per_picture
+        updates = int(self._owed_views // learner.views_per_update(len(batch)))
+        self._owed_views -= updates * learner.views_per_update(len(batch))
+        steps = learner.observe([self._observation(i) for i in batch], updates)
+        self._views += sum(step.views for step in steps)
+        self._happenings += [{"arrived": len(self._arrived), "type": kind} for s in steps for kind, _ in s.events]
+        if learner.drift() > self._config.publish.drift:
+            self._publish()
+
+    def _observation(self, index: int) -> Observation:
+        return Observation(index + 1, f"{index:064x}", self._stream.pixels_NCHW[index], self._stream.innate_ND[index])
+
+    def _publish(self) -> None:
+        self._published = copy.deepcopy(self._learner.teacher)
+        self._version += 1
+        self._happenings.append({"arrived": len(self._arrived), "type": "encoder_published"})
+        self._learner.mark_published()
+
+    def _round(self, *, idle: bool = False) -> Agreement:
+        arrived_N = np.array(self._arrived)
+        learned_ND = None if self._published is None else embedded(self._published, self._stream.features[arrived_N])
+        found = self._discovery.round(
+            arrived_N, self._stream.innate_ND[arrived_N], learned_ND, self._version, idle=idle
+        )
+        self._clustered = len(self._arrived)
+        return found
+
+    # ---------------------------------------------------------------- examination
+
+    def _examined(self, stage: Stage, before: nn.Module) -> dict[str, Any]:
+        """After a stage: accuracy over all classes, those to come included, and how far the old ones have drifted."""
+        teacher = self._learner.teacher
+        hits = self._hits(teacher)
+        for label in range(int(self._held_out.label_N.max()) + 1):
+            accuracy = float(hits[self._held_out.label_N == label].mean())
+            self._forgetting.update(label, accuracy, initial=label in stage.fresh)
+        old = np.isin(self._held_out.label_N, list(stage.classes - stage.fresh))
+        fresh = np.isin(self._held_out.label_N, list(stage.fresh))
+        return {
+            "arrived": len(self._arrived),
+            "knn": float(hits.mean()),
+            "knn_fresh": float(hits[fresh].mean()) if fresh.any() else None,
+            "drift_old": self._drift(before, teacher, old) if old.sum() > 1 else None,
+            "drift_from_birth": self._drift(self._born, teacher, np.ones(len(hits), dtype=np.bool_)),
+        }
+
+    def _drift(self, before: nn.Module, after: nn.Module, of_N: NDArray[np.bool_]) -> float:
+        features = self._held_out.features[of_N]
+        return float(drift_between(*(torch.from_numpy(embedded(tail, features)) for tail in (before, after))))
+
+    def _hits(self, teacher: nn.Module) -> NDArray[np.bool_]:
+        train_ND, test_ND = self._vectors(teacher)
+        return knn_hits(train_ND, self._stream.label_N, test_ND, self._held_out.label_N)
+
+    def _vectors(self, tail: nn.Module) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Side by side, of the stream's pictures and of those held out."""
+        innate_ND = np.concatenate([self._stream.innate_ND, self._held_out.innate_ND])
+        learned_ND = np.concatenate([embedded(tail, part.features) for part in (self._stream, self._held_out)])
+        seen = np.arange(len(innate_ND)) < len(self._stream)
+        joined_ND = side_by_side(innate_ND, learned_ND, self._config.cluster.innate_weight, seen)
+        return joined_ND[seen], joined_ND[~seen]
+
+    def _final(self) -> dict[str, Any]:
+        if self._learner.unpublished:
+            self._publish()
+        kinds = self._round(idle=True)
+        truth = [str(label) for label in self._stream.label_N[self._arrived]]
+        side_ND, _ = self._vectors(self._learner.teacher)
+        mine_ND = reduced(side_ND[self._arrived], self._config.seed)
+        forgotten = self._forgetting.result()
+        drifts = [stage["drift_old"] for stage in self.stages if stage["drift_old"] is not None]
+        return {
+            "kinds": asdict(kinds),
+            "representations": {name: self._represented(tail) for name, tail in self._tails().items()},
+            "effective_rank": effective_rank(embedded(self._learner.teacher, self._stream.features)),
+            "forgetting": float(np.mean([*forgotten.values()])) if forgotten else 0.0,
+            "forgetting_of": {str(label): value for label, value in forgotten.items()},
+            "drift_old_per_1000": 1000 * float(np.sum(drifts)) / len(self._arrived) if drifts else 0.0,
+            "ids_kept": float(np.mean(self._discovery.kept)) if self._discovery.kept else None,
+            "delay": _median_delay(self._discovery, truth),
+            "k_means_silhouette": asdict(agreement(truth, k_means_by_silhouette(mine_ND, self._config.seed).tolist())),
+            "dbscan": asdict(agreement(truth, dbscan(mine_ND).tolist())),
+        }
+
+    def _tails(self) -> dict[str, nn.Module]:
+        """Weights to be compared: as learned, and halfway back to birth (WiSE-FT, Wortsman et al. 2022)."""
+        learned, halfway = self._learner.teacher, copy.deepcopy(self._born)
+        with torch.no_grad():
+            torch._foreach_lerp_([*halfway.parameters()], [*learned.parameters()], 0.5)
+        return {"learned": learned, "wise": halfway}
+
+    def _represented(self, tail: nn.Module) -> dict[str, Any]:
+        """Accuracy of one set of weights, alone and beside the innate embedding, and kinds of each in one round."""
+        found: dict[str, Any] = {}
+        alone = [embedded(tail, part.features) for part in (self._stream, self._held_out)]
+        for name, (train_ND, test_ND) in {"alone": tuple(alone), "side": self._vectors(tail)}.items():
+            found[f"knn_{name}"] = float(
+                knn_hits(_centred(train_ND, train_ND), self._stream.label_N, _centred(test_ND, train_ND),
+                         self._held_out.label_N).mean()
+            )  # fmt: skip
+            found[f"probe_{name}"] = probe_accuracy(train_ND, self._stream.label_N, test_ND, self._held_out.label_N)
+        fresh = Discovery(self._config.cluster, self._stream.label_N, self._config.seed)
+        all_N = np.arange(len(self._stream))
+        found["nmi_alone"] = fresh.round(all_N, alone[0], None, 1, idle=True).nmi
+        fresh = Discovery(self._config.cluster, self._stream.label_N, self._config.seed)
+        found["nmi_side"] = fresh.round(all_N, self._stream.innate_ND, alone[0], 2, idle=True).nmi
+        return found
+
+
+def _centred(x_ND: NDArray[np.floating], by_ND: NDArray[np.floating]) -> NDArray[np.floating]:
+    centred_ND: NDArray[np.floating] = x_ND - by_ND.mean(axis=0)
+    return centred_ND
+
+
+def _median_delay(discovery: Discovery, truth: Sequence[str]) -> dict[str, Any]:
+    classes = len(set(truth))
+    delays = sorted(discovery.delay_of.values())
+    return {"discovered": len(delays), "classes": classes, "median": float(np.median(delays)) if delays else None}
