@@ -112,8 +112,9 @@ class AugmentConfig(Section):
 
 
 class LearnerConfig(Section):
-    """Online SimCLR (`agent.learner`)."""
+    """Online self-supervised learning (`agent.learner`)."""
 
+    objective: Literal["simclr", "byol"] = Field("simclr", description="what is minimised")
     views_per_picture: float = Field(
         18, ge=0, description="training paid for per arriving picture; 0 turns learning off"
     )

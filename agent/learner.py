@@ -1,6 +1,6 @@
 """Online self-supervised learning: `Learner.observe` takes pictures of the stream and makes gradient steps of them.
 
-SimCLR (Chen et al. 2020) over the stream and a replay buffer, alignment of the replayed part to a teacher (CLA,
+SimCLR or another objective over the stream and a replay buffer, alignment of the replayed part to a teacher (CLA,
 Cignoni et al. 2025), EWC. It does no I/O, and knows nothing of stores, version numbers or clusters. Shapes: N
 pictures, 2N views (the first views of all, then the second views of all), D dimensions.
 """
@@ -20,7 +20,7 @@ from agent.config import Config
 from agent.consolidation import Consolidation, Happening
 from agent.device import HOST, autocast, host_values, upload
 from agent.encoder import Encoder, training_px
-from agent.objective import alignment, near_copies, nt_xent, nt_xent_of_each
+from agent.objective import alignment, near_copies
 from agent.parts import join, part
 from agent.probes import Probes
 from agent.replay import Observation, Pictures, Recall, Replay
@@ -142,11 +142,12 @@ class Learner:
 
         features = self._trunk_of_views(pictures)
         never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        replayed_R = _rows_of_both_views(len(stream), len(pictures), self._device)
         with autocast(self._device):
             student_2ND = self._student.tail(features)
-            first_ND, second_ND = self._student.head(student_2ND).chunk(2)
-            contrast = nt_xent(first_ND, second_ND, settings.temperature, never_negative_NN)
-            align = self._alignment(student_2ND, features, replayed=len(pictures) - len(stream))
+            teacher_2ND, teacher_RD = self._teacher_of(features, replayed_R)
+            contrast = self._student.objective(student_2ND, teacher_2ND, never_negative_NN)
+            align = contrast.new_zeros(()) if teacher_RD is None else alignment(student_2ND[replayed_R], teacher_RD)
 
         norm = self._student.descend(contrast + settings.align * align)
         loss_value, align_value, norm_value = host_values([contrast, align, norm])
@@ -169,15 +170,14 @@ class Learner:
             features: Tensor = self._trunk(x_BCHW)
         return features
 
-    def _alignment(self, student_2ND: Tensor, features: Tensor, replayed: int) -> Tensor:
-        """To the teacher's embeddings of both views of the replayed pictures, which come last; 0 if there are none."""
-        if replayed == 0 or self._config.learner.align == 0:
-            return student_2ND.new_zeros(())
-        pictures = len(features) // 2
-        both = torch.arange(2 * pictures, device=features.device).view(2, pictures)[:, -replayed:].flatten()
+    def _teacher_of(self, features: Tensor, replayed_R: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The teacher's embeddings of all views, if the objective wants them, and of replayed ones, for alignment."""
+        aligned = len(replayed_R) > 0 and self._config.learner.align > 0
         with torch.no_grad():
-            teacher = self.teacher(features[both])
-        return alignment(student_2ND[both], teacher)
+            if self._student.objective.sees_teacher:
+                teacher_2ND = self.teacher(features)
+                return teacher_2ND, teacher_2ND[replayed_R] if aligned else None
+            return None, self.teacher(features[replayed_R]) if aligned else None
 
     def _is_finite(self, *values: float) -> bool:
         if all(math.isfinite(value) for value in values):
@@ -200,20 +200,20 @@ class Learner:
         self.unpublished = True
 
     def _losses_of_samples(self, model: nn.Module) -> Iterator[Tensor]:
-        """NT-Xent of replayed pictures, some at a time, against fixed embeddings of the others (for EWC's Fisher)."""
-        settings = self._config.learner
+        """The objective of replayed pictures, some at a time, against targets that stay fixed (for EWC's Fisher)."""
+        objective = self._student.objective
         pictures = self._replay.sample(self._config.ewc.fisher_samples)
         features = self._trunk_of_views(pictures)
-        negative_NN = ~near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), self._config.learner.near_copy)
         with torch.no_grad(), autocast(self._device):
-            others_2ND = self._student.head(model(features))
+            targets_2NP = objective.targets(model(features))
         views = features.view(2, len(pictures), *features.shape[1:])
         for start in range(0, len(pictures), FISHER_GROUP):
             group = slice(start, start + FISHER_GROUP)
             with autocast(self._device):
-                first_BD, second_BD = self._student.head(model(views[:, group].flatten(0, 1))).chunk(2)
-            negative_B2N = negative_NN[group].repeat(1, 2)
-            yield nt_xent_of_each(first_BD, second_BD, others_2ND, negative_B2N, settings.temperature)
+                student_2BD = model(views[:, group].flatten(0, 1))
+                losses_B = objective.of_each(student_2BD, targets_2NP, group, never_negative_NN)
+            yield losses_B
 
     # ---------------------------------------------------------------- what others ask
 
@@ -278,6 +278,7 @@ class Learner:
             "chance": {"state": self._chance.get_state()},
         }
         meta = {
+            "objective": self._config.learner.objective,
             "steps": self.steps,
             "learned_through": self.learned_through,
             "unpublished": self.unpublished,
@@ -304,3 +305,8 @@ class Learner:
         self.steps, self.learned_through = meta["steps"], meta["learned_through"]
         self.unpublished, self._bad_steps, self._happenings = meta["unpublished"], 0, []
         self._drift, self._ewc_ratio = meta["drift"], meta["ewc_ratio"]
+
+
+def _rows_of_both_views(first: int, pictures: int, device: torch.device) -> Tensor:
+    """Rows of both views of the pictures from `first` on, which are the replayed ones."""
+    return torch.arange(2 * pictures, device=device).view(2, pictures)[:, first:].flatten()

@@ -1,20 +1,60 @@
-"""What the learner minimises: NT-Xent between views, and alignment to the teacher.
+"""What a learner minimises: the protocol of objectives, alignment to the teacher, and who is nobody's negative.
 
-Pure functions of embeddings; they know nothing of networks, replay or steps. Shapes: N pictures, each with two
-views; D features; M vectors of other pictures.
+Pure functions of embeddings; they know nothing of networks, replay or steps. Shapes: N pictures, each with two views
+(2N: the first views of all, then the second views of all); D features; B pictures of a group.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Objective(nn.Module, ABC):
+    """A self-supervised loss with the heads that it needs; embeddings are taken before the heads.
+
+    Attributes:
+        sees_teacher: it compares with the teacher's embeddings, which cost a pass forward of every view.
+    """
+
+    sees_teacher = False
+
+    @abstractmethod
+    def forward(self, student_2ND: Tensor, teacher_2ND: Tensor | None, never_negative_NN: Tensor) -> Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            teacher_2ND: None unless `sees_teacher`.
+            never_negative_NN: bool, symmetric; pairs of pictures (near copies of each other) that do not repel.
+        """
+
+    @abstractmethod
+    def targets(self, embedded_2ND: Tensor) -> Tensor:
+        """What `of_each` compares with, made of a network's own embeddings; it gets no gradient."""
+
+    @abstractmethod
+    def of_each(self, student_2BD: Tensor, targets_2NP: Tensor, rows: slice, never_negative_NN: Tensor) -> Tensor:
+        """`(B,)`: each picture's share in the loss against targets that stay fixed: the log-likelihood of EWC.
+
+        Args:
+            rows: which of the N pictures the B are.
+        """
+
+    def follow(self, decay: float) -> None:
+        """Heads that follow others, as the teacher follows the student, take a step."""
+        return
+
+
 class ProjectionHead(nn.Sequential):
-    """The MLP between the embedding and NT-Xent; embeddings are taken before it (SimCLR, section 4.2)."""
+    """The MLP between an embedding and a loss (SimCLR, section 4.2).
+
+    Layer normalisation in place of the batch's: look-alikes in a row must not decide each other's scale. BYOL, too,
+    works without batch statistics (Richemond et al. 2020).
+    """
 
     def __init__(self, dim: int, hidden: int, outputs: int, device: torch.device) -> None:
         super().__init__(
@@ -23,49 +63,6 @@ class ProjectionHead(nn.Sequential):
             nn.ReLU(),
             nn.Linear(hidden, outputs, device=device),
         )
-
-
-def nt_xent(first_ND: Tensor, second_ND: Tensor, temperature: float, never_negative_NN: Tensor | None = None) -> Tensor:
-    """NT-Xent of Chen et al. 2020, algorithm 1: mean over the 2N views.
-
-    Args:
-        first_ND, second_ND: the two views of each picture; of any length, they are normalised here.
-        never_negative_NN: bool, symmetric; pairs of pictures (near copies of each other) that do not repel.
-    """
-    pictures = len(first_ND)
-    z_MD = F.normalize(torch.cat([first_ND, second_ND]).float(), dim=1)
-    logits_MM = z_MD @ z_MD.T / temperature
-    index_M = torch.arange(2 * pictures, device=z_MD.device)
-    partner_M = index_M.roll(pictures)
-    left_out_MM = index_M.view(-1, 1) == index_M
-    if never_negative_NN is not None:
-        is_partner_MM = index_M.view(-1, 1) == partner_M
-        left_out_MM = left_out_MM | (never_negative_NN.repeat(2, 2) & ~is_partner_MM)
-    return F.cross_entropy(logits_MM.masked_fill(left_out_MM, float("-inf")), partner_M)
-
-
-def nt_xent_of_each(
-    first_BD: Tensor, second_BD: Tensor, others_MD: Tensor, negative_BM: Tensor, temperature: float
-) -> Tensor:
-    """`(B,)`: each picture's share in NT-Xent, against vectors that stay fixed: the log-likelihood that EWC needs.
-
-    Args:
-        negative_BM: bool; which of the others each picture is told apart from.
-    """
-    first_BD, second_BD = F.normalize(first_BD.float(), dim=1), F.normalize(second_BD.float(), dim=1)
-    others_MD = F.normalize(others_MD.float(), dim=1)
-    positive_B1 = (first_BD * second_BD).sum(dim=1, keepdim=True)
-    none = torch.zeros(len(first_BD), dtype=torch.long, device=first_BD.device)
-    of_both = [
-        F.cross_entropy(
-            torch.cat([positive_B1, (z_BD @ others_MD.T).masked_fill(~negative_BM, float("-inf"))], dim=1)
-            / temperature,
-            none,
-            reduction="none",
-        )
-        for z_BD in (first_BD, second_BD)
-    ]
-    return (of_both[0] + of_both[1]) / 2
 
 
 def alignment(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:

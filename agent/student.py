@@ -1,6 +1,6 @@
 """Student and teacher: two copies of the encoder's tail, and how they move.
 
-They know nothing of pictures or losses.
+They know nothing of pictures, and of the objective only that it has heads, which are trained and follow along.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from agent.byol import Byol
 from agent.config import LearnerConfig
 from agent.device import HOST, has_fused_adamw, host_values
 from agent.encoder import Encoder
 from agent.ewc import StreamEWC
-from agent.objective import ProjectionHead
+from agent.objective import Objective
 from agent.parts import join, load_optimizer_state, optimizer_state, part
+from agent.simclr import SimCLR
 
 
 class Student:
-    """The trained network with its projection head and optimizer, and the teacher that follows it.
+    """The trained network with its objective and optimizer, and the teacher that follows it.
 
     Attributes:
         tail: what is trained.
+        objective: owns the heads, which are trained too.
         teacher: exponential moving average of `tail`, per step.
     """
 
@@ -32,19 +35,17 @@ class Student:
         self.teacher = encoder.new_tail().to(device).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.head = ProjectionHead(encoder.dim, *config.head_dims, device=HOST).to(device)
+            self.objective = build_objective(config, encoder.dim).to(device)
         self._trained = [p for p in self.tail.parameters() if p.requires_grad]
-        groups = [
-            {"params": self._trained, "lr": config.lr},
-            {"params": [*self.head.parameters()], "lr": config.head_lr},
-        ]
+        self._heads = [p for p in self.objective.parameters() if p.requires_grad]
+        groups = [{"params": self._trained, "lr": config.lr}, {"params": self._heads, "lr": config.head_lr}]
         self._optimizer = torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=has_fused_adamw(device))
 
     def descend(self, loss: Tensor) -> Tensor:
         """Gradients of the loss, clipped; returns their norm before clipping."""
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        return nn.utils.clip_grad_norm_([*self._trained, *self.head.parameters()], self._config.grad_clip)
+        return nn.utils.clip_grad_norm_([*self._trained, *self._heads], self._config.grad_clip)
 
     def advance(self, step: int, ewc: StreamEWC | None) -> Tensor | None:
         """Optimizer's step, EWC's pull, and the teacher follows.
@@ -64,6 +65,7 @@ class Student:
             torch._foreach_lerp_(
                 [*self.teacher.parameters()], [*self.tail.parameters()], 1 - self._config.teacher_decay
             )
+        self.objective.follow(self._config.teacher_decay)
         return pulled
 
     def advance_measured(self, step: int, ewc: StreamEWC | None) -> float:
@@ -81,13 +83,23 @@ class Student:
             {
                 "student": self.tail.state_dict(),
                 "teacher": self.teacher.state_dict(),
-                "head": self.head.state_dict(),
+                self._config.objective: self.objective.state_dict(),
                 "optimizer": optimizer_state(self._optimizer),
             }
         )
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Goes on from `state_dict`; from that of another objective with new heads and a new optimizer."""
         self.tail.load_state_dict(part(tensors, "student"))
         self.teacher.load_state_dict(part(tensors, "teacher"))
-        self.head.load_state_dict(part(tensors, "head"))
-        load_optimizer_state(self._optimizer, part(tensors, "optimizer"))
+        heads = part(tensors, self._config.objective)
+        if heads:
+            self.objective.load_state_dict(heads)
+            load_optimizer_state(self._optimizer, part(tensors, "optimizer"))
+
+
+def build_objective(config: LearnerConfig, dim: int) -> Objective:
+    """The objective that the configuration names, on the host, for embeddings of `dim` features."""
+    if config.objective == "byol":
+        return Byol(dim, *config.head_dims, device=HOST)
+    return SimCLR(dim, *config.head_dims, temperature=config.temperature, device=HOST)

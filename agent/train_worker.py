@@ -229,6 +229,9 @@ class TrainWorker:
         if found is None:
             return False
         self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha)
+        was, now = found.meta.get("objective"), self._config.learner.objective
+        if was != now:
+            log.warning("another objective than before: the encoder goes on, its heads start anew", was=was, now=now)
         self.learned_through = int(found.meta["learned_through"])
         self._learner.learned_through = self.learned_through
         self._owed_views = float(found.meta["owed_views"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from agent.config import Config
 from agent.encoder import Encoder
@@ -27,6 +27,7 @@ class Arm:
         changes: what it sets otherwise than the configuration does, `KEY=VALUE`.
         iid: the stream comes mixed, whatever the order asked for.
         uniform: EWC's pull is the same for all weights: L2-SP (Li et al. 2018).
+        to_birth: the alignment is to the born network in place of the teacher.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Arm:
     changes: tuple[str, ...] = ()
     iid: bool = False
     uniform: bool = False
+    to_birth: bool = False
 
 
 ARMS = {
@@ -48,21 +50,37 @@ ARMS = {
         Arm("default", "replay, alignment and EWC"),
         Arm("low-lr", "replay and alignment, a third of the learning rate", ("learner.lr=3e-5", *NO_EWC)),
         Arm("iid", "the default on the same pictures, mixed", iid=True),
+        Arm("byol", "BYOL in place of SimCLR", ("learner.objective=byol",)),
         # The plasticity question: what is trained, and what holds it.
         Arm("whole", "all blocks trained", ("encoder.trained_blocks=0",)),
         Arm("last-3", "the last 3 blocks trained", ("encoder.trained_blocks=3",)),
         Arm("ewc-born", "EWC anchored at birth for ever, ten times as strong", ("ewc.strength=20", *BORN_ONLY)),
         Arm("l2-sp", "all weights held alike to those at birth", ("ewc.strength=20", *BORN_ONLY), uniform=True),
+        Arm("align-born", "aligned to the network as it was born", ("learner.align=2", *NO_EWC), to_birth=True),
     )
 }
 
 
 def learner_of(arm: Arm, config: Config, encoder: Encoder, device: torch.device) -> Learner:
     """The learner of an arm, whose changes `config` has."""
+    if arm.to_birth:
+        return AlignedToBirth(config, encoder, device)
     learner = Learner(config, encoder, device)
     if arm.uniform:
         learner._consolidation.ewc = UniformEWC(config.ewc)
     return learner
+
+
+class AlignedToBirth(Learner):
+    """Replayed pictures are pulled to what the network made of them before it learned anything."""
+
+    def __init__(self, config: Config, encoder: Encoder, device: torch.device) -> None:
+        super().__init__(config, encoder, device)
+        self._born = encoder.new_tail().requires_grad_(False)
+
+    def _teacher_of(self, features: Tensor, replayed_R: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        with torch.no_grad():
+            return None, self._born(features[replayed_R]) if len(replayed_R) else None
 
 
 class UniformEWC(StreamEWC):

@@ -165,7 +165,7 @@ def test_drift_starts_at_nought_grows_and_starts_again_when_published() -> None:
 
 def poison(learner: Learner) -> None:
     with torch.no_grad():
-        next(learner._student.head.parameters()).fill_(math.nan)
+        next(learner._student.objective.parameters()).fill_(math.nan)
 
 
 def test_three_bad_steps_in_a_row_are_divergence_and_none_is_taken() -> None:
@@ -182,11 +182,11 @@ def test_three_bad_steps_in_a_row_are_divergence_and_none_is_taken() -> None:
 def test_a_single_bad_step_is_skipped() -> None:
     learner = new_learner()
     learner.observe(STREAM[:8], 1)
-    head = weights_of(learner._student.head)
+    head = weights_of(learner._student.objective)
     for _ in range(4):
         poison(learner)
         assert learner.rehearse(2) == []
-        learner._student.head.load_state_dict(head)
+        learner._student.objective.load_state_dict(head)
         assert len(learner.rehearse(1)) == 1
 
 
@@ -194,12 +194,14 @@ def everything(learner: Learner) -> dict[str, Tensor]:
     return learner.state_dict()[0]
 
 
-def test_going_on_from_a_checkpoint_is_the_same_to_the_last_bit(tmp_path: Path) -> None:
-    first = new_learner()
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_going_on_from_a_checkpoint_is_the_same_to_the_last_bit(tmp_path: Path, objective: str) -> None:
+    config = small_config(learner={"objective": objective})
+    first = new_learner(config)
     learn(first, 0, 32)
     tensors, meta = first.state_dict()
     loaded = checkpoint.load(checkpoint.save(tmp_path, "x", tensors, meta))
-    second = new_learner(small_config())
+    second = new_learner(config)
     second.load_state_dict(loaded.tensors, loaded.meta, recall)
     assert (second.steps, second.learned_through, second.unpublished) == (first.steps, 32, True)
     assert learn(first, 32, 64) == learn(second, 32, 64)
@@ -242,18 +244,20 @@ def whole_life(learner: Learner) -> None:
     assert learner.steps == 5
 
 
-def test_a_whole_step_on_a_device_that_is_not_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_a_whole_step_on_a_device_that_is_not_the_host(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     """On `meta` every operation checks devices and shapes, and nothing can be read back."""
     for module in ("agent.learner", "agent.student"):
         monkeypatch.setattr(f"{module}.host_values", lambda scalars: [0.5] * len(scalars))
-    config, elsewhere = small_config(), torch.device("meta")
+    config, elsewhere = small_config(learner={"objective": objective}), torch.device("meta")
     learner = Learner(config, build_encoder(config.encoder, 0).to(elsewhere), elsewhere)
     whole_life(learner)
     assert {p.device for p in learner.teacher.parameters()} == {elsewhere}
 
 
-def test_no_tensor_is_made_on_the_default_device() -> None:
-    config = small_config()
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_no_tensor_is_made_on_the_default_device(objective: str) -> None:
+    config = small_config(learner={"objective": objective})
     encoder = build_encoder(config.encoder, 0)
     with torch.device("meta"):
         learner = Learner(config, encoder, HOST)
