@@ -240,8 +240,7 @@ class Learner:
 
     def drift(self) -> float:
         """1 - mean cosine between the teacher and its last published state, on the probe pictures."""
-        with autocast(self._device):
-            drift = self._probes.drift_of(self.teacher)
+        drift = self._probes.drift_of(self.teacher)
         if drift is not None:
             (self._drift,) = host_values([drift])
         return self._drift

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from agent.device import autocast
 from agent.drift import drift_between
 
 
@@ -27,23 +28,27 @@ class Probes:
     def __len__(self) -> int:
         return len(self.shas)
 
-    @torch.no_grad()
     def set_pictures(self, shas: list[str], features: Tensor) -> None:
         """The probe pictures, as the trunk sees them."""
         self.shas = shas
         self._features = features
-        self._reference_ND = self.published(features)
+        self._reference_ND = _vectors(self.published, features)
 
-    @torch.no_grad()
     def publish(self, teacher: nn.Module) -> None:
         """From now on `teacher`, as it is now, is what drift is measured from."""
         self.published.load_state_dict(teacher.state_dict())
         if self._features is not None:
-            self._reference_ND = self.published(self._features)
+            self._reference_ND = _vectors(self.published, self._features)
 
-    @torch.no_grad()
     def drift_of(self, teacher: nn.Module) -> Tensor | None:
         """1 - mean cosine; None while there are fewer than two pictures to tell it by."""
         if self._features is None or self._reference_ND is None or len(self._features) < 2:
             return None
-        return drift_between(self._reference_ND, teacher(self._features))
+        return drift_between(self._reference_ND, _vectors(teacher, self._features))
+
+
+@torch.no_grad()
+def _vectors(tail: nn.Module, features: Tensor) -> Tensor:
+    with autocast(features.device):
+        vectors_ND: Tensor = tail(features)
+    return vectors_ND

@@ -1,7 +1,8 @@
 """Labelled pictures as files, for measuring only: the agent never sees a label.
 
-`digits` is always there (scikit-learn ships it), and so is `glyphs` (drawn); `tiny20` and `cifar10` are read from zip
-files under `TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders works too.
+`digits` is always there (scikit-learn ships it), and so is `glyphs` (drawn); `tiny20`, `cifar10` and `cifar10-test` are
+read from zip files under `TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders
+works too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ import numpy as np
 from PIL import Image
 
 Part = Literal["all", "choose", "report"]
+ARCHIVES = {
+    "tiny20": ("tiny20.zip", ""), "cifar10": ("cifar10.zip", "train/"), "cifar10-test": ("cifar10.zip", "test/"),
+}  # fmt: skip
+"""Name -> zip file, and the folder of class folders in it."""
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -46,7 +52,7 @@ def load(
     """Pictures of `classes` classes, class by class, `per_class` of each drawn by `seed`.
 
     Args:
-        name: `digits`, `glyphs`, `tiny20`, `cifar10`, or the path of a folder of class folders.
+        name: `digits`, `glyphs`, one of `ARCHIVES`, or the path of a folder of class folders.
         skip: leaves out so many of the draw, so that two calls give disjoint pictures.
         part: two classes in three, by which settings may be chosen, or the third, on which they are reported.
 
@@ -71,8 +77,9 @@ def _pictures(name: str) -> Iterator[LabelledPicture]:
         return _digits()
     if name == "glyphs":
         return _glyphs()
-    if name in ("tiny20", "cifar10"):
-        return _zipped(datasets_folder() / f"{name}.zip", {"tiny20": "", "cifar10": "train/"}[name])
+    if name in ARCHIVES:
+        archive, folder = ARCHIVES[name]
+        return _zipped(datasets_folder() / archive, folder)
     return _folder(Path(name))
 
 

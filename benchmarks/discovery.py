@@ -50,7 +50,7 @@ class Discovery:
         """Clusters what has arrived (indices, in order), and follows the kinds."""
         ids_N = arrived_N + 1
         partition = self._clusterer.fit(ids_N, innate_ND, learned_ND, version)
-        arrivals = len(ids_N) - len(self._before.picture_N)
+        arrivals = int((~np.isin(ids_N, self._before.picture_N)).sum())
         context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
         result = follow(self._living(), self._before, partition, context, self._config)
         self._records |= {record.id: record for record in result.clusters}
@@ -83,6 +83,19 @@ class Discovery:
             best = int(share_C.argmax())
             if share_C[best] >= PURITY:
                 self.delay_of.setdefault(best, int(seen_C[best]))
+
+
+def kinds_at_once(
+    config: ClusterConfig,
+    label_N: NDArray[np.int64],
+    innate_ND: NDArray[np.floating],
+    learned_ND: NDArray[np.floating] | None,
+    seed: int,
+) -> Agreement:
+    """Kinds of one round over everything."""
+    clusterer = Clusterer(config, np.random.default_rng(seed))
+    partition = clusterer.fit(np.arange(len(label_N)), innate_ND, learned_ND, version=1)
+    return agreement([str(label) for label in label_N], partition.label_N.tolist())
 
 
 def _nothing() -> Assignments:

@@ -21,7 +21,7 @@ import numpy as np
 
 RESULTS = Path(__file__).resolve().parent / "results" / "stream"
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "learning.md"
-MARKED = re.compile(r"(<!-- (?P<view>arms|weights) (?P<stream>[\w./-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (?P<view>arms|weights) (?P<stream>[\w./-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 
 Result = Mapping[str, Any]
 Column = Callable[[Result], float | None]
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rewritten(found: re.Match[str], results: Path) -> str:
-    return found[1] + table(read(results / found["stream"]), VIEWS[found["view"]]) + found[3]
+    return found[1] + table(read(results / found["stream"]), VIEWS[found["view"]]) + found["end"]
 
 
 def read(folder: Path) -> dict[str, list[Result]]:

@@ -29,7 +29,9 @@ from benchmarks.datasets import load
 from benchmarks.streams import FRAMES, ORDERS, stages_of
 from benchmarks.trial import Trial, labelled
 
-ASKED = ("set", "part", "order", "classes", "per_class", "held_out", "stages", "class_seed", "override")
+ASKED = (
+    "set", "part", "order", "classes", "per_class", "held_out", "held_out_set", "stages", "class_seed", "override",
+)  # fmt: skip
 """What a result says about how it came about."""
 
 RESULTS = Path(__file__).resolve().parent / "results" / "stream"
@@ -57,7 +59,8 @@ def one_run(arm: Arm, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     order = "iid" if arm.iid else options.order
     wanted = {"classes": options.classes, "seed": seed, "part": options.part}
     stream = load(options.set, per_class=options.per_class, **wanted)
-    held_out = load(options.set, per_class=options.held_out, skip=options.per_class, **wanted)
+    other = options.held_out_set
+    held_out = load(other or options.set, per_class=options.held_out, skip=0 if other else options.per_class, **wanted)
     frames = FRAMES if order == "frames" else 1
     seen = labelled(stream, encoder, device, frames)
     stages = stages_of(seen.label_N, order, options.stages, seed, options.class_seed)
@@ -85,7 +88,7 @@ def _line(result: Mapping[str, Any]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stream", description=__doc__.splitlines()[0])
-    parser.add_argument("--set", default="digits", help="digits, tiny20, cifar10 or a folder of class folders")
+    parser.add_argument("--set", default="digits", help="digits, glyphs, tiny20, cifar10 or a folder of class folders")
     parser.add_argument("--arm", default="default", help=f"of {', '.join(ARMS)}; several with commas")
     parser.add_argument("--seed", default="0", help="several with commas")
     parser.add_argument("--order", choices=ORDERS, default="class")
@@ -94,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--part", choices=("all", "choose", "report"), default="all", help="which classes")
     parser.add_argument("--per-class", type=int, default=140)
     parser.add_argument("--held-out", type=int, default=34, help="pictures a class that accuracy is told by")
+    parser.add_argument("--held-out-set", default=None, help="another set that they are taken from")
     parser.add_argument("--stages", type=int, default=5)
     parser.add_argument("--config", type=Path, default=None)
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE")

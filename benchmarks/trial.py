@@ -27,7 +27,7 @@ from agent.replay import Observation
 from benchmarks.arms import Arm, learner_of
 from benchmarks.baselines import dbscan, k_means_by_silhouette, reduced
 from benchmarks.datasets import LabelledPicture
-from benchmarks.discovery import Discovery
+from benchmarks.discovery import Discovery, kinds_at_once
 from benchmarks.metrics import Agreement, agreement
 from benchmarks.representation import effective_rank, knn_hits, probe_accuracy, side_by_side
 from benchmarks.streams import Stage
@@ -110,6 +110,7 @@ class Trial:
         self._happenings: list[dict[str, Any]] = []
         self._discovery = Discovery(config.cluster, stream.label_N, config.seed)
         self._clustered = 0
+        self._key_N = np.random.default_rng(config.seed).random(len(stream))
         self._forgetting = Forgetting()
         self.stages: list[dict[str, Any]] = []
 
@@ -172,13 +173,20 @@ class Trial:
         self._learner.mark_published()
 
     def _round(self, *, idle: bool = False) -> Agreement:
-        arrived_N = np.array(self._arrived)
+        arrived_N = self._window()
         learned_ND = None if self._published is None else embedded(self._published, self._stream.features[arrived_N])
         found = self._discovery.round(
             arrived_N, self._stream.innate_ND[arrived_N], learned_ND, self._version, idle=idle
         )
         self._clustered = len(self._arrived)
         return found
+
+    def _window(self) -> NDArray[np.int64]:
+        """What has arrived, in order; of more than the window holds a uniform sample that changes little by little."""
+        arrived_N = np.array(self._arrived, dtype=np.int64)
+        kept = np.sort(self._key_N[arrived_N].argsort()[: self._config.cluster.window])
+        window_N: NDArray[np.int64] = arrived_N[kept]
+        return window_N
 
     # ---------------------------------------------------------------- examination
 
@@ -219,14 +227,15 @@ class Trial:
         if self._learner.unpublished:
             self._publish()
         kinds = self._round(idle=True)
-        truth = [str(label) for label in self._stream.label_N[self._arrived]]
+        window_N = self._window()
+        truth = [str(label) for label in self._stream.label_N[window_N]]
         side_ND, _ = self._vectors(self._learner.teacher)
-        mine_ND = reduced(side_ND[self._arrived], self._config.seed)
+        mine_ND = reduced(side_ND[window_N], self._config.seed)
         forgotten = self._forgetting.result()
         drifts = [stage["drift_old"] for stage in self.stages if stage["drift_old"] is not None]
         return {
             "kinds": asdict(kinds),
-            "representations": {name: self._represented(tail) for name, tail in self._tails().items()},
+            "representations": self._representations(),
             "effective_rank": effective_rank(embedded(self._learner.teacher, self._stream.features)),
             "forgetting": float(np.mean([*forgotten.values()])) if forgotten else 0.0,
             "forgetting_of": {str(label): value for label, value in forgotten.items()},
@@ -237,34 +246,29 @@ class Trial:
             "dbscan": asdict(agreement(truth, dbscan(mine_ND).tolist())),
         }
 
-    def _tails(self) -> dict[str, nn.Module]:
-        """Weights to be compared: as learned, and halfway back to birth (WiSE-FT, Wortsman et al. 2022)."""
+    def _representations(self) -> dict[str, dict[str, float]]:
+        """Of the weights as learned, and of those halfway back to birth (WiSE-FT, Wortsman et al. 2022)."""
         learned, halfway = self._learner.teacher, copy.deepcopy(self._born)
+        if self._learner.steps == 0:
+            return dict.fromkeys(("learned", "wise"), self._represented(learned))
         with torch.no_grad():
             torch._foreach_lerp_([*halfway.parameters()], [*learned.parameters()], 0.5)
-        return {"learned": learned, "wise": halfway}
+        return {"learned": self._represented(learned), "wise": self._represented(halfway)}
 
-    def _represented(self, tail: nn.Module) -> dict[str, Any]:
-        """Accuracy of one set of weights, alone and beside the innate embedding, and kinds of each in one round."""
-        found: dict[str, Any] = {}
-        alone = [embedded(tail, part.features) for part in (self._stream, self._held_out)]
-        for name, (train_ND, test_ND) in {"alone": tuple(alone), "side": self._vectors(tail)}.items():
-            found[f"knn_{name}"] = float(
-                knn_hits(_centred(train_ND, train_ND), self._stream.label_N, _centred(test_ND, train_ND),
-                         self._held_out.label_N).mean()
-            )  # fmt: skip
-            found[f"probe_{name}"] = probe_accuracy(train_ND, self._stream.label_N, test_ND, self._held_out.label_N)
-        fresh = Discovery(self._config.cluster, self._stream.label_N, self._config.seed)
-        all_N = np.arange(len(self._stream))
-        found["nmi_alone"] = fresh.round(all_N, alone[0], None, 1, idle=True).nmi
-        fresh = Discovery(self._config.cluster, self._stream.label_N, self._config.seed)
-        found["nmi_side"] = fresh.round(all_N, self._stream.innate_ND, alone[0], 2, idle=True).nmi
+    def _represented(self, tail: nn.Module) -> dict[str, float]:
+        """Accuracy of one set of weights, alone and beside the innate embedding, and the kinds that one round finds."""
+        train_ND, test_ND = (embedded(tail, part.features) for part in (self._stream, self._held_out))
+        innate_ND, label_N, seed = self._stream.innate_ND, self._stream.label_N, self._config.seed
+        alone = (train_ND - train_ND.mean(axis=0), test_ND - train_ND.mean(axis=0))
+        found: dict[str, float] = {}
+        for name, (seen_ND, unseen_ND) in {"alone": alone, "side": self._vectors(tail)}.items():
+            found[f"knn_{name}"] = float(knn_hits(seen_ND, label_N, unseen_ND, self._held_out.label_N).mean())
+            found[f"probe_{name}"] = probe_accuracy(seen_ND, label_N, unseen_ND, self._held_out.label_N)
+        seen_N = self._window()
+        label_N, innate_ND, learned_ND = label_N[seen_N], innate_ND[seen_N], train_ND[seen_N]
+        found["nmi_alone"] = kinds_at_once(self._config.cluster, label_N, learned_ND, None, seed).nmi
+        found["nmi_side"] = kinds_at_once(self._config.cluster, label_N, innate_ND, learned_ND, seed).nmi
         return found
-
-
-def _centred(x_ND: NDArray[np.floating], by_ND: NDArray[np.floating]) -> NDArray[np.floating]:
-    centred_ND: NDArray[np.floating] = x_ND - by_ND.mean(axis=0)
-    return centred_ND
 
 
 def _median_delay(discovery: Discovery, truth: Sequence[str]) -> dict[str, Any]:

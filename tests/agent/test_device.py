@@ -1,15 +1,28 @@
 from __future__ import annotations
 
 import ast
+import copy
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from agent import device
-from agent.device import DeviceError, autocast, host_values, resolve_device, upload
+from agent import checkpoint, device
+from agent.config import Config
+from agent.device import HOST, DeviceError, autocast, host_values, resolve_device, upload
+from agent.embedder import Embedder
+from agent.encoder import Encoder, build_encoder, square, training_px
+from agent.learner import Learner
+from agent.replay import Observation
+from agent.split import split
+from tests.learners import observations, picture, small_config
 
 AGENT = Path(device.__file__).parent
+PICTURES = [picture(number) for number in range(3)]
 
 
 def test_auto_is_a_device_that_computes() -> None:
@@ -44,3 +57,102 @@ def test_device_names_are_written_in_one_module_only() -> None:
         if isinstance(node, ast.Constant) and node.value in ("cpu", "cuda", "mps", "cuda:0")
     ]
     assert offenders == []
+
+
+# -------------------------------------------------------------------- all that computes, elsewhere
+
+
+def stream_for(encoder: Encoder) -> list[Observation]:
+    side_px = training_px(encoder.image_px)
+    return [
+        replace(o, pixels_CHW=square(picture(o.picture_id), side_px), innate_D=np.resize(o.innate_D, encoder.dim))
+        for o in observations(1, 65)
+    ]
+
+
+def whole_life(config: Config, encoder: Encoder, place: torch.device) -> tuple[Learner, Embedder]:
+    """Steps, a consolidation at birth and one by the timer, drift, publication, vectors, state and its recall."""
+    learner, stream = Learner(config, encoder, place), stream_for(encoder)
+    for start in range(0, 48, 8):
+        learner.observe(stream[start : start + 8], 2)
+    assert learner._consolidation.ewc.consolidations == 2
+    learner.rehearse()
+    learner.drift()
+    embedder = Embedder(encoder, {}, place)
+    embedder.add_tail(2, copy.deepcopy(learner.teacher))
+    learner.mark_published()
+    embedder.embed(PICTURES)
+    learner.forget([stream[0].sha256])
+    learner.observe(stream[48:], 1)
+
+    again = Learner(config, encoder, place)
+    by_sha = {o.sha256: o for o in stream}
+    again.load_state_dict(*learner.state_dict(), lambda shas: [by_sha[sha] for sha in shas])
+    again.drift()
+    assert again.steps == learner.steps
+    return again, embedder
+
+
+def consolidating(objective: str) -> Config:
+    return small_config(ewc={"every_pictures": 24, "fisher_samples": 8}, learner={"objective": objective})
+
+
+def with_frozen_stages(encoder: Encoder) -> Encoder:
+    """Cut after a convolution, whose output autocast leaves in half precision."""
+    probe = torch.rand(1, 3, encoder.image_px, encoder.image_px, generator=torch.Generator().manual_seed(0))
+    trunk, tail = split(encoder.new_tail(), 5, probe)
+    assert isinstance(list(trunk.modules())[-1], torch.nn.Conv2d)
+    return Encoder(torch.nn.Sequential(encoder.trunk, trunk), tail, encoder.dim, encoder.image_px)
+
+
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_nothing_computes_on_the_host_when_told_to_compute_elsewhere(
+    objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On `meta` every operation checks devices and shapes, and nothing can be read back."""
+    for module in ("agent.learner", "agent.student"):
+        monkeypatch.setattr(f"{module}.host_values", lambda scalars: [0.5] * len(scalars))
+    monkeypatch.setattr("agent.embedder._half", lambda x_ND: x_ND.half())
+    config, elsewhere = consolidating(objective), torch.device("meta")
+    learner, _ = whole_life(config, build_encoder(config.encoder, 0).to(elsewhere), elsewhere)
+    tensors = {name: t for name, t in learner.state_dict()[0].items() if not name.startswith(("replay/", "chance/"))}
+    assert {t.device for t in tensors.values()} == {elsewhere}
+
+
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_everything_computes_where_it_is_told_whatever_the_default_device(objective: str, tmp_path: Path) -> None:
+    config = consolidating(objective)
+    encoder = build_encoder(config.encoder, 0)
+    with torch.device("meta"):
+        learner, embedder = whole_life(config, encoder, HOST)
+        learner.rehearse()
+        tensors, meta = learner.state_dict()
+        saved = checkpoint.load(checkpoint.save(tmp_path, "learner-1", tensors, meta))
+        innate_ND, learned = embedder.embed(PICTURES)
+    assert {t.device for t in saved.tensors.values()} == {HOST}
+    assert all(torch.equal(saved.tensors[name], tensor) for name, tensor in tensors.items())
+    assert not np.array_equal(innate_ND, learned[2])
+
+
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_everything_computes_in_half_precision(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on CUDA: what the trunk hands on is bfloat16 and weights stay float32."""
+
+    def half(_: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(HOST.type, dtype=torch.bfloat16)
+
+    for name in [n for n, module in sys.modules.items() if n.startswith("agent.") and hasattr(module, "autocast")]:
+        monkeypatch.setattr(f"{name}.autocast", half)
+    config = consolidating(objective)
+    learner, embedder = whole_life(config, with_frozen_stages(build_encoder(config.encoder, 0)), HOST)
+    learner.rehearse()
+    innate_ND, learned = embedder.embed(PICTURES)
+    assert np.isfinite(innate_ND).all()
+    assert np.isfinite(learned[2]).all()
+    assert {parameter.dtype for parameter in learner.teacher.parameters()} == {torch.float32}
+
+
+def test_views_are_moved_to_their_device_without_waiting() -> None:
+    """A plain `.to(device)` from the host waits for all that the device still has to do."""
+    calls = [n for n in ast.walk(ast.parse((AGENT / "augment.py").read_text())) if isinstance(n, ast.Call)]
+    assert [n.lineno for n in calls if isinstance(n.func, ast.Attribute) and n.func.attr in ("to", "cuda")] == []

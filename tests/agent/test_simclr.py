@@ -87,7 +87,7 @@ def test_the_objective_is_nt_xent_of_what_its_head_projects() -> None:
     objective = SimCLR(8, 16, 4, temperature=0.2, device=HOST)
     mask = torch.eye(6, dtype=torch.bool)
     loss = objective(embedded_2ND, None, mask)
-    first, second = objective.projector(embedded_2ND).chunk(2)
+    first, second = objective.projector(embedded_2ND).detach().chunk(2)
     assert float(loss.detach()) == pytest.approx(algorithm_1(first, second, 0.2, never=set()), rel=1e-4)
 
     targets = objective.targets(embedded_2ND)

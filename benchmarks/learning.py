@@ -1,0 +1,460 @@
+"""Gradient steps a second of `Learner.observe`, beside what one would write by hand and beside lightly's SimCLR.
+
+    python -m benchmarks.learning --json
+    python -m benchmarks.learning --study
+    python -m benchmarks.learning --device cuda --json
+
+All train the same network from the same pictures through the same augmentation, in short blocks that take turns, so
+that whatever else the machine does hits all alike; a ratio is the median over the turns.
+
+* `ours` is `observe` in the steady state: replay full, EWC anchored.
+* `bare` is a plain loop with NT-Xent, alignment to a teacher that follows, clipping and AdamW; no EWC, no gate.
+* `lightly` is its projection head, its loss and its loop (`pip install -e '.[bench]'`). `plain` is `observe` without
+  the losses that lightly does not have, and is what lightly is compared with.
+
+`data_share` is how much of a step at most goes into choosing pictures and bringing them to the device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from unittest import mock
+
+from agent.cores import share_cores
+
+share_cores()  # as the daemon does, before torch is imported
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from agent.augment import augment
+from agent.config import Config
+from agent.device import HOST, autocast, has_fused_adamw, resolve_device, upload
+from agent.encoder import Encoder, build_encoder, training_px
+from agent.learner import MEASURE_EVERY, Learner
+from agent.replay import Observation, Replay
+from agent.settings import load_config
+
+GPU = Path(__file__).resolve().parent.parent / "configs" / "gpu.yaml"
+STEPS = 60
+WARMUP = 2
+DISTINCT = 256
+"""Different pictures that are made; they come again under new names and with other innate vectors."""
+
+
+class Loop(Protocol):
+    """A way to train."""
+
+    def prepare(self) -> None:
+        """What comes before a block of steps and is not timed."""
+
+    def __call__(self, steps: int) -> None:
+        """Makes so many gradient steps."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto", help="cuda takes the sizes of configs/gpu.yaml")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each loop")
+    parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
+    parser.add_argument("--compile", action="store_true", help="torch.compile for student and teacher of all loops")
+    parser.add_argument("--study", action="store_true", help="a table of what makes a step cheaper")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as for the agent")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = resolve_device(options.device)
+    settings = [f"device={options.device}", "learner.objective=simclr", *options.set]
+    config = load_config(GPU if device.type == "cuda" else None, settings, environment={})
+    if options.study:
+        print(f"{'variant':<18} {'steps/s':>8} {'times as fast':>14}")
+        for name, per_s, times in study(config, device, options.steps):
+            print(f"{name:<18} {per_s:>8.3f} {times:>14.3f}", flush=True)
+        return 0
+    result = compared(config, device, options.steps, compiled=options.compile)
+    print(json.dumps(result) if options.json else "\n".join(f"{k:>19}  {v}" for k, v in result.items()))
+    return 0
+
+
+# -------------------------------------------------------------------- material
+
+
+class Stream:
+    """Pictures without end: blobs of colour, each with a random innate vector, so that none is a near duplicate."""
+
+    def __init__(self, side_px: int, dim: int) -> None:
+        chance = Generator(HOST).manual_seed(0)
+        blobs = torch.rand(DISTINCT, 3, 7, 7, generator=chance, device=HOST)
+        large = F.interpolate(blobs, (side_px, side_px), mode="bicubic").clamp(0, 1)
+        self.pixels_NCHW = (255 * large).to(torch.uint8)
+        self._dim = dim
+        self._chance = np.random.default_rng(0)
+        self._seen = 0
+
+    def next(self, count: int) -> list[Observation]:
+        return [self._one() for _ in range(count)]
+
+    def _one(self) -> Observation:
+        self._seen += 1
+        sha256 = hashlib.sha256(str(self._seen).encode()).hexdigest()
+        innate_D = self._chance.normal(size=self._dim).astype(np.float32)
+        return Observation(self._seen, sha256, self.pixels_NCHW[self._seen % DISTINCT], innate_D)
+
+
+# -------------------------------------------------------------------- the loops
+
+
+class Ours:
+    """`Learner.observe` with a full memory and an anchor: one batch of the stream pays for all steps of a block.
+
+    Attributes:
+        measured: the last block held one of the steps that also measure drift.
+    """
+
+    def __init__(self, config: Config, encoder: Encoder, device: torch.device, *, compiled: bool, threads: int) -> None:
+        self.learner = Learner(config, encoder, device)
+        if compiled:
+            self.learner._student.tail.compile()
+            self.learner.teacher.compile()
+        self._batch = config.learner.stream_batch
+        self._threads = threads
+        self._stream = Stream(training_px(encoder.image_px), encoder.dim)
+        for _ in range(-(-config.replay.capacity // self._batch)):
+            self.learner.observe(self._stream.next(self._batch), 0)
+        self._arriving: list[Observation] = []
+        self.measured = False
+
+    def prepare(self) -> None:
+        torch.set_num_threads(self._threads)
+        self._arriving = self._stream.next(self._batch)
+
+    def __call__(self, steps: int) -> None:
+        before = self.learner.steps
+        made = self.learner.observe(self._arriving, steps)
+        assert len(made) == steps, f"{len(made)} steps of {steps}"
+        self.measured = any(step % MEASURE_EVERY == 0 for step in range(before, before + steps))
+
+
+class Bare:
+    """What an engineer writes: two views, a frozen trunk, NT-Xent, alignment to a teacher that follows, AdamW."""
+
+    def __init__(self, config: Config, encoder: Encoder, device: torch.device, *, compiled: bool) -> None:
+        self.config, self.device, self.trunk = config, device, encoder.trunk
+        self.pixels = Stream(training_px(encoder.image_px), encoder.dim).pixels_NCHW
+        self.tail = encoder.new_tail().to(device)
+        self.teacher = encoder.new_tail().to(device).requires_grad_(False)
+        hidden, outputs = config.learner.head_dims
+        layers = nn.Linear(encoder.dim, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Linear(hidden, outputs)
+        self.head = nn.Sequential(*layers).to(device)
+        self.trained = [p for m in (self.tail, self.head) for p in m.parameters() if p.requires_grad]
+        self.optimizer = adamw(self.trained, config, device)
+        self.chance = Generator(HOST).manual_seed(0)
+        if compiled:
+            self.tail.compile()
+            self.teacher.compile()
+
+    def prepare(self) -> None:
+        pass
+
+    def __call__(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        settings = self.config.learner
+        views = two_views(self.pixels, self.config, self.chance, self.device)
+        with torch.no_grad(), autocast(self.device):
+            features = self.trunk(views)
+            target = self.teacher(replayed(features, settings.replay_batch))
+        with autocast(self.device):
+            embedded = self.tail(features)
+            projected = self.head(embedded)
+        likeness = F.cosine_similarity(replayed(embedded, settings.replay_batch).float(), target.float())
+        loss = contrast(projected.float(), settings.temperature) - settings.align * likeness.mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.trained, settings.grad_clip)
+        self.optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(self.teacher.parameters(), self.tail.parameters(), strict=True):
+                slow.lerp_(fast, 1 - settings.teacher_decay)
+        loss.item()
+
+
+class Lightly:
+    """lightly's SimCLR as its documentation has it: each view through the network by itself, its head, its loss."""
+
+    def __init__(self, config: Config, encoder: Encoder, device: torch.device, *, compiled: bool) -> None:
+        from lightly.loss import NTXentLoss
+        from lightly.models.modules import SimCLRProjectionHead
+
+        self.config, self.device = config, device
+        self.pixels = Stream(training_px(encoder.image_px), encoder.dim).pixels_NCHW
+        tail = encoder.new_tail().to(device)
+        self.backbone = nn.Sequential(encoder.trunk, tail)
+        self.projection_head = SimCLRProjectionHead(encoder.dim, *config.learner.head_dims).to(device)
+        self.criterion = NTXentLoss(temperature=config.learner.temperature)
+        trained = [p for m in (tail, self.projection_head) for p in m.parameters() if p.requires_grad]
+        self.optimizer = adamw(trained, config, device)
+        self.chance = Generator(HOST).manual_seed(0)
+        if compiled:
+            tail.compile()
+
+    def prepare(self) -> None:
+        pass
+
+    def __call__(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        x0, x1 = two_views(self.pixels, self.config, self.chance, self.device).chunk(2)
+        with autocast(self.device):
+            loss: Tensor = self.criterion(self.projected(x0), self.projected(x1))
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        loss.item()
+
+    def projected(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.projection_head(self.backbone(x).flatten(start_dim=1))
+        return projected
+
+
+def two_views(pixels_NCHW: Tensor, config: Config, chance: Generator, device: torch.device) -> Tensor:
+    """A batch as large as the agent's, drawn at random, on the device: all first views, then all second ones."""
+    count = config.learner.stream_batch + config.learner.replay_batch
+    chosen = torch.randint(len(pixels_NCHW), (count,), generator=chance, device=HOST)
+    pixels = upload(pixels_NCHW[chosen], device).repeat(2, 1, 1, 1)
+    return augment(pixels, config.augment, config.encoder.image_px, chance)
+
+
+def replayed(rows_2N: Tensor, count: int) -> Tensor:
+    """Both views of the last `count` pictures."""
+    first, second = rows_2N.chunk(2)
+    return torch.cat([first[-count:], second[-count:]])
+
+
+def contrast(projected_2ND: Tensor, temperature: float) -> Tensor:
+    """NT-Xent; rows i and i + N are the views of one picture."""
+    z = F.normalize(projected_2ND, dim=1)
+    similar = (z @ z.T / temperature).fill_diagonal_(float("-inf"))
+    partner = torch.arange(len(z), device=z.device).roll(len(z) // 2)
+    return F.cross_entropy(similar, partner)
+
+
+def adamw(parameters: Sequence[nn.Parameter], config: Config, device: torch.device) -> torch.optim.AdamW:
+    settings = config.learner
+    return torch.optim.AdamW(
+        parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=has_fused_adamw(device)
+    )
+
+
+# -------------------------------------------------------------------- measuring
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One block of each loop.
+
+    Attributes:
+        measuring: the learner also measured drift, as it does every `MEASURE_EVERY` steps.
+    """
+
+    seconds: Mapping[str, float]
+    measuring: bool
+
+
+def compared(config: Config, device: torch.device, steps: int, *, compiled: bool) -> dict[str, Any]:
+    """What is printed."""
+    encoder = build_encoder(config.encoder, config.seed).to(device)
+    block = block_of(config)
+    turns = taken(loops_of(config, encoder, device, compiled=compiled), block, max(1, steps // block), device)
+    per_s = {name: block / typical([turn.seconds[name] for turn in turns], turns) for name in turns[0].seconds}
+    pictures = config.learner.stream_batch + config.learner.replay_batch
+    lightly = (
+        {"per_s": round(per_s["lightly"], 3), "ratio": ratio(turns, "plain", "lightly")} if "lightly" in per_s else {}
+    )
+    return {
+        "steps_per_s": round(per_s["ours"], 3),
+        "bare_steps_per_s": round(per_s["bare"], 3),
+        "plain_steps_per_s": round(per_s["plain"], 3),
+        "lightly_steps_per_s": lightly.get("per_s"),
+        "ratio_bare": ratio(turns, "ours", "bare"),
+        "ratio_lightly": lightly.get("ratio"),
+        "views_per_s": round(2 * pictures * per_s["ours"], 1),
+        "images_per_s": round(pictures * per_s["ours"], 1),
+        "data_share": round(data_s(config, encoder, device, block) * per_s["ours"], 4),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "image_px": config.encoder.image_px,
+        "batch": [config.learner.stream_batch, config.learner.replay_batch],
+        "steps": len(turns) * block,
+        "compiled": compiled,
+    }
+
+
+def loops_of(config: Config, encoder: Encoder, device: torch.device, *, compiled: bool) -> dict[str, Loop]:
+    threads = torch.get_num_threads()
+    loops: dict[str, Loop] = {
+        "ours": Ours(config, encoder, device, compiled=compiled, threads=threads),
+        "plain": Ours(without_extras(config), encoder, device, compiled=compiled, threads=threads),
+        "bare": Bare(config, encoder, device, compiled=compiled),
+    }
+    try:
+        loops["lightly"] = Lightly(config, encoder, device, compiled=compiled)
+    except ImportError as error:
+        print(f"lightly is not measured ({error}); pip install -e '.[bench]'", file=sys.stderr)
+    return loops
+
+
+def block_of(config: Config) -> int:
+    """Steps that one batch of the stream pays for."""
+    settings = config.learner
+    views = 2 * (settings.stream_batch + settings.replay_batch)
+    return max(1, int(settings.stream_batch * settings.views_per_picture // views))
+
+
+def without_extras(config: Config) -> Config:
+    """What plain SimCLR does not have is off."""
+    learner = config.learner.model_copy(update={"align": 0.0})
+    return config.model_copy(update={"learner": learner, "ewc": config.ewc.model_copy(update={"strength": 0.0})})
+
+
+def taken(loops: Mapping[str, Loop], block: int, turns: int, device: torch.device) -> list[Turn]:
+    """Blocks of all loops in turns, the order reversed every other time, after two turns that do not count."""
+    found = []
+    for turn in range(-WARMUP, turns):
+        order = sorted(loops, reverse=turn % 2 == 1)
+        seconds = {name: seconds_of(loops[name], block, device) for name in order}
+        if turn >= 0:
+            found.append(Turn(seconds, any(loop.measured for loop in loops.values() if isinstance(loop, Ours))))
+    return found
+
+
+def seconds_of(loop: Loop, block: int, device: torch.device) -> float:
+    loop.prepare()
+    synchronize(device)
+    started = time.perf_counter()
+    loop(block)
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def typical(values: Sequence[float], turns: Sequence[Turn]) -> float:
+    """The median of usual turns and that of measuring ones, by their share: one median would hide what is rare."""
+    kinds = [[v for v, turn in zip(values, turns, strict=True) if turn.measuring is kind] for kind in (False, True)]
+    return sum(statistics.median(kind) * len(kind) / len(values) for kind in kinds if kind)
+
+
+def ratio(turns: Sequence[Turn], one: str, other: str) -> float:
+    """How fast one loop is, as a multiple of the other."""
+    return round(1 / typical([turn.seconds[one] / turn.seconds[other] for turn in turns], turns), 3)
+
+
+def data_s(config: Config, encoder: Encoder, device: torch.device, block: int, repeats: int = 20) -> float:
+    """Seconds a step for admitting, remembering, choosing and uploading pictures, done by themselves."""
+    side_px, settings = training_px(encoder.image_px), config.learner
+    replay = Replay(config.replay, side_px, encoder.dim, Generator(HOST).manual_seed(0))
+    stream = Stream(side_px, encoder.dim)
+    replay.add(stream.next(replay.capacity))
+    seconds = []
+    for _ in range(repeats):
+        batch = stream.next(settings.stream_batch)
+        started = time.perf_counter()
+        fresh, _ = replay.admit(batch)
+        arrived = replay.collect(fresh)
+        for _ in range(block):
+            pictures = arrived + replay.sample(settings.replay_batch)
+            for tensor in (pictures.pixels_NCHW, pictures.innate_ND):
+                upload(tensor, device)
+            synchronize(device)
+        replay.add(fresh)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds) / block
+
+
+# -------------------------------------------------------------------- the study
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What differs from the configuration that it is measured against."""
+
+    name: str
+    settings: Mapping[str, int]
+    contiguous: bool = False
+    unfolded: bool = False
+    compiled: bool = False
+    threads: int = 0
+
+
+VARIANTS = (
+    *(Variant(f"trained_blocks {n}", {"trained_blocks": n}) for n in (0, 9, 6, 3)),
+    *(Variant(f"image_px {n}", {"image_px": n}) for n in (64, 96, 128)),
+    Variant("contiguous", {}, contiguous=True),
+    Variant("unfolded", {}, unfolded=True),
+    Variant("compiled", {}, compiled=True),
+    *(Variant(f"threads {n}", {}, threads=n) for n in (1, 2)),
+)
+
+
+class Contiguous(nn.Module):
+    """Undoes the layout that `augment` gives to views."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return x_BCHW.contiguous()
+
+
+def study(
+    config: Config, device: torch.device, steps: int, variants: Sequence[Variant] = VARIANTS
+) -> Iterator[tuple[str, float, float]]:
+    """Name, steps a second, and how many times as fast as the configuration as it is; nan where a variant fails."""
+    replay = config.replay.model_copy(update={"capacity": 2 * config.ewc.fisher_samples})
+    config = config.model_copy(update={"replay": replay})
+    block, threads = block_of(config), torch.get_num_threads()
+    base = of_variant(Variant("", {}), config, device, threads)
+    for variant in variants:
+        try:
+            loops = {"base": base, "variant": of_variant(variant, config, device, threads)}
+            turns = taken(loops, block, max(1, steps // block), device)
+        except Exception as error:  # noqa: BLE001 - compilers raise what they like, and the other lines are wanted
+            print(f"{variant.name}: {type(error).__name__}: {str(error).strip()[:300]}", file=sys.stderr)
+            yield variant.name, math.nan, math.nan
+            continue
+        per_s = block / typical([turn.seconds["variant"] for turn in turns], turns)
+        yield variant.name, round(per_s, 3), ratio(turns, "variant", "base")
+
+
+def of_variant(variant: Variant, config: Config, device: torch.device, threads: int) -> Ours:
+    settings = config.encoder.model_copy(update=dict(variant.settings))
+    with mock.patch("agent.encoder.folded", lambda network, _: network) if variant.unfolded else nullcontext():
+        encoder = build_encoder(settings, config.seed).to(device)
+    if variant.contiguous:
+        encoder = encoder.to(memory_format=torch.contiguous_format)
+        encoder.trunk = nn.Sequential(Contiguous(), encoder.trunk)
+    config = config.model_copy(update={"encoder": settings})
+    return Ours(config, encoder, device, compiled=variant.compiled, threads=variant.threads or threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
