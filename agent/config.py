@@ -74,7 +74,7 @@ class EncoderConfig(Section):
 
 PRESETS: Mapping[str, Mapping[str, float]] = {
     "any": {},
-    "photos": {"crop_min": 0.2, "flip": 0.5, "saturation": 0.4, "hue": 0.1, "grey": 0.2, "blur": 0.5},
+    "photos": {"crop_min": 0.2, "flip": 0.5, "saturation": 0.4, "hue": 0.1, "blur": 0.5},
     "symbols": {"crop_min": 0.5},
     "from-above": {"flip": 0.5, "rotate_deg": 180},
     "small-defects": {"crop_min": 0.7, "flip": 0.5, "rotate_deg": 180, "jitter": 0.5, "blur": 0},
@@ -98,7 +98,7 @@ class AugmentConfig(Section):
     contrast: float = Field(0.4, ge=0, le=1, description="relative strength")
     saturation: float = Field(0.2, ge=0, le=1, description="relative strength")
     hue: float = Field(0.05, ge=0, le=0.5, description="largest turn of the colour circle")
-    grey: float = Field(0.1, ge=0, le=1, description="probability of dropping colour")
+    grey: float = Field(0.2, ge=0, le=1, description="probability of dropping colour")
     blur: float = Field(0.2, ge=0, le=1, description="probability of blurring")
 
     @model_validator(mode="before")
@@ -124,7 +124,7 @@ class LearnerConfig(Section):
     debt_pictures: int = Field(20_000, ge=1, description="pictures that wait for learning before views are forgiven")
     stream_batch: int = Field(32, ge=2, description="new pictures in a step")
     replay_batch: int = Field(64, ge=0, description="replayed pictures in a step")
-    lr: float = Field(1e-4, gt=0, description="AdamW, encoder")
+    lr: float = Field(3e-4, gt=0, description="AdamW, encoder")
     head_lr: float = Field(1e-3, gt=0, description="AdamW, projection head")
     weight_decay: float = Field(1e-4, ge=0)
     temperature: float = Field(0.2, gt=0, description="of NT-Xent")
@@ -151,7 +151,10 @@ class EwcConfig(Section):
     """Elastic weight consolidation (`agent.ewc`)."""
 
     strength: float = Field(
-        2.0, ge=0, description="pull towards the anchor, relative to the learning rate; 0 turns it off"
+        30.0, ge=0, description="pull towards the anchor, relative to the learning rate; 0 turns it off"
+    )
+    from_birth: bool = Field(
+        True, description="the first anchor is the network as it was born; false for one that knows nothing then"
     )
     fisher_samples: int = Field(256, ge=8, description="replayed pictures for one estimate of the Fisher information")
     decay: float = Field(0.9, ge=0, lt=1, description="of the moving average over consolidations")
@@ -164,7 +167,7 @@ class PublishConfig(Section):
 
     drift: float = Field(0.1, gt=0, description="1 - mean cosine on the probe set since the last version")
     every_s: float = Field(600, gt=0, description="timer: publish what was learned after so long")
-    probes: int = Field(256, ge=8, description="pictures in the probe set")
+    probes: int = Field(128, ge=8, description="pictures in the probe set")
 
 
 class ClusterConfig(Section):

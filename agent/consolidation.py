@@ -61,7 +61,7 @@ class Consolidation:
         return [("shift_detected", {"novelty": round(alarmed[0], 4), "usual": round(usual, 4)})] if alarmed else []
 
     def _consolidate(self, teacher: nn.Module, losses_of: SampleLosses, *, shifted: bool) -> list[Happening]:
-        if not self.ewc.anchored:
+        if self._config.from_birth and not self.ewc.anchored:
             reason, network = "birth", copy.deepcopy(self._born).requires_grad_(True)
         elif shifted:
             reason, network = "shift", self.snapshot

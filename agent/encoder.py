@@ -6,6 +6,7 @@ It knows nothing of learning, versions or storage. Shapes: B pictures, C channel
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +17,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from agent.config import EncoderConfig
+from agent.depthwise import with_quick_depthwise
 from agent.device import HOST
 from agent.fold import folded
 from agent.small import SMALL_DIM, SmallNet
@@ -26,6 +28,8 @@ __all__ = ["Encoder", "EncoderError", "build_encoder", "square", "training_px"]
 
 PIXELS_AT_ONCE = 2**18
 """What the trunk sees at once on a host, so that what its layers hand on stays in the caches."""
+TAIL_PIXELS_AT_ONCE = 2**20
+"""Of the pictures whose features a tail sees at once there."""
 
 
 class Encoder(nn.Module):
@@ -56,17 +60,22 @@ class Encoder(nn.Module):
 
 
 class _Trunk(nn.Module):
-    """`layers`, which on a host see a few pictures at a time: 1.7 times as fast for 192 pictures of 96 px."""
+    """`layers`, a few pictures at a time."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        pictures, _, height, width = x_BCHW.shape
-        at_once = max(1, PIXELS_AT_ONCE // (height * width)) if x_BCHW.device == HOST else pictures
-        parts = [self.layers(part) for part in torch.split(x_BCHW, at_once)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return in_parts(self.layers, x_BCHW, PIXELS_AT_ONCE // x_BCHW.shape[2:].numel())
+
+
+def in_parts(network: nn.Module, x_BCHW: Tensor, at_once: int) -> Tensor:
+    """`network(x)`, on a host at most `at_once` pictures at a time: 1.7 times as fast for 192 pictures of 96 px."""
+    parts_of = math.ceil(len(x_BCHW) / max(1, at_once)) if x_BCHW.device == HOST else 1
+    parts = [network(part) for part in torch.chunk(x_BCHW, max(1, parts_of))]
+    joined: Tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return joined
 
 
 class _Normalise(nn.Module):
@@ -101,7 +110,8 @@ def build_encoder(config: EncoderConfig, seed: int) -> Encoder:
     trained_blocks = 0 if config.weights == "none" else config.trained_blocks
     probe = torch.linspace(-1, 1, 3 * config.image_px**2).view(1, 3, config.image_px, config.image_px)
     trunk, tail = split(network, trained_blocks, probe)
-    encoder = Encoder(_Trunk(normalise, folded(trunk, probe)), tail, dim, config.image_px)
+    layers = normalise, folded(trunk, probe)
+    encoder = Encoder(_Trunk(*layers), with_quick_depthwise(tail), dim, config.image_px)
     return encoder.to(memory_format=torch.channels_last)  # measured 1.2 times as fast as contiguous on a CPU
 
 

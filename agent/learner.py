@@ -19,7 +19,7 @@ from agent.augment import augment, whole_view
 from agent.config import Config
 from agent.consolidation import Consolidation, Happening
 from agent.device import HOST, autocast, host_values, upload
-from agent.encoder import Encoder, training_px
+from agent.encoder import TAIL_PIXELS_AT_ONCE, Encoder, in_parts, training_px
 from agent.objective import alignment, near_copies
 from agent.parts import join, part
 from agent.probes import Probes
@@ -77,6 +77,7 @@ class Learner:
         self._device = device
         self._trunk = encoder.trunk
         self._image_px = encoder.image_px
+        self._at_once = TAIL_PIXELS_AT_ONCE // encoder.image_px**2
         self.side_px = training_px(encoder.image_px)
         self._student = Student(config.learner, encoder, config.seed, device)
         self._replay = Replay(config.replay, self.side_px, encoder.dim, Generator(HOST).manual_seed(config.seed))
@@ -144,7 +145,7 @@ class Learner:
         never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
         replayed_R = _rows_of_both_views(len(stream), len(pictures), self._device)
         with autocast(self._device):
-            student_2ND = self._student.tail(features)
+            student_2ND = in_parts(self._student.tail, features, self._at_once)
             teacher_2ND, teacher_RD = self._teacher_of(features, replayed_R)
             contrast = self._student.objective(student_2ND, teacher_2ND, never_negative_NN)
             align = contrast.new_zeros(()) if teacher_RD is None else alignment(student_2ND[replayed_R], teacher_RD)
@@ -175,9 +176,9 @@ class Learner:
         aligned = len(replayed_R) > 0 and self._config.learner.align > 0
         with torch.no_grad():
             if self._student.objective.sees_teacher:
-                teacher_2ND = self.teacher(features)
+                teacher_2ND = in_parts(self.teacher, features, self._at_once)
                 return teacher_2ND, teacher_2ND[replayed_R] if aligned else None
-            return None, self.teacher(features[replayed_R]) if aligned else None
+            return None, in_parts(self.teacher, features[replayed_R], self._at_once) if aligned else None
 
     def _is_finite(self, *values: float) -> bool:
         if all(math.isfinite(value) for value in values):

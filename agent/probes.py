@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from agent.device import autocast
 from agent.drift import drift_between
+from agent.encoder import in_parts
+
+AT_ONCE = 64
 
 
 class Probes:
@@ -50,5 +53,5 @@ class Probes:
 @torch.no_grad()
 def _vectors(tail: nn.Module, features: Tensor) -> Tensor:
     with autocast(features.device):
-        vectors_ND: Tensor = tail(features)
+        vectors_ND = in_parts(tail, features, AT_ONCE)
     return vectors_ND

@@ -48,14 +48,14 @@ ARMS = {
         Arm("replay", "replay alone", (*NO_ALIGNMENT, *NO_EWC)),
         Arm("replay+align", "replay and alignment", NO_EWC),
         Arm("default", "replay, alignment and EWC"),
-        Arm("low-lr", "replay and alignment, a third of the learning rate", ("learner.lr=3e-5", *NO_EWC)),
+        Arm("low-lr", "replay and alignment, a third of the learning rate", ("learner.lr=1e-4", *NO_EWC)),
         Arm("iid", "the default on the same pictures, mixed", iid=True),
         Arm("byol", "BYOL in place of SimCLR", ("learner.objective=byol",)),
         # The plasticity question: what is trained, and what holds it.
         Arm("whole", "all blocks trained", ("encoder.trained_blocks=0",)),
         Arm("last-3", "the last 3 blocks trained", ("encoder.trained_blocks=3",)),
-        Arm("ewc-born", "EWC anchored at birth for ever, ten times as strong", ("ewc.strength=20", *BORN_ONLY)),
-        Arm("l2-sp", "all weights held alike to those at birth", ("ewc.strength=20", *BORN_ONLY), uniform=True),
+        Arm("ewc-born", "EWC anchored at birth for ever", BORN_ONLY),
+        Arm("l2-sp", "all weights held alike to those at birth", BORN_ONLY, uniform=True),
         Arm("align-born", "aligned to the network as it was born", ("learner.align=2", *NO_EWC), to_birth=True),
     )
 }

@@ -1,8 +1,8 @@
 """Labelled pictures as files, for measuring only: the agent never sees a label.
 
-`digits` is always there (scikit-learn ships it), and so is `glyphs` (drawn); `tiny20`, `cifar10` and `cifar10-test` are
-read from zip files under `TAXON_DATASETS` (default `../shared/data` beside the repository); any folder of class folders
-works too.
+`digits` is always there (scikit-learn ships it), and so are `glyphs` and `beads` (drawn); `tiny20`, `cifar10` and
+`cifar10-test` are read from zip files under `TAXON_DATASETS` (default `../shared/data` beside the repository); any
+folder of class folders works too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def load(
     """Pictures of `classes` classes, class by class, `per_class` of each drawn by `seed`.
 
     Args:
-        name: `digits`, `glyphs`, one of `ARCHIVES`, or the path of a folder of class folders.
+        name: `digits`, `glyphs`, `beads`, one of `ARCHIVES`, or the path of a folder of class folders.
         skip: leaves out so many of the draw, so that two calls give disjoint pictures.
         part: two classes in three, by which settings may be chosen, or the third, on which they are reported.
 
@@ -77,6 +77,8 @@ def _pictures(name: str) -> Iterator[LabelledPicture]:
         return _digits()
     if name == "glyphs":
         return _glyphs()
+    if name == "beads":
+        return _beads()
     if name in ARCHIVES:
         archive, folder = ARCHIVES[name]
         return _zipped(datasets_folder() / archive, folder)
@@ -112,6 +114,27 @@ def _glyphs(per_class: int = 300) -> Iterator[LabelledPicture]:
             ImageDraw.Draw(layer).text(tuple(rng.integers(30, 66, 2).tolist()), sign, 255, font, anchor="mm")
             mask_HW1 = np.asarray(layer.rotate(rng.uniform(-15, 15), Image.Resampling.BICUBIC))[..., None] / 255
             noisy = colours[0] * mask_HW1 + colours[1] * (1 - mask_HW1) + rng.normal(0, 12, (96, 96, 3))
+            encoded = io.BytesIO()
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(encoded, "PNG")
+            yield LabelledPicture(f"{number:02d}", f"{i:05d}.png", encoded.getvalue())
+
+
+def _beads(per_class: int = 300) -> Iterator[LabelledPicture]:
+    """Heaps of beads whose hue is the class and nothing else is: shape, number, light and ground are chance."""
+    from PIL import ImageColor, ImageDraw
+
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        for i in range(per_class):
+            picture = Image.new("RGB", (96, 96), tuple([int(rng.integers(40, 216))] * 3))
+            pencil = ImageDraw.Draw(picture)
+            draw = pencil.ellipse if rng.random() < 0.5 else pencil.rectangle
+            hue, saturation = 36 * number + rng.uniform(-9, 9), rng.uniform(45, 95)
+            for _ in range(rng.integers(3, 15)):
+                (x, y), (width, height) = rng.integers(0, 80, 2), rng.integers(8, 30, 2)
+                colour = f"hsl({(hue + rng.uniform(-4, 4)) % 360:.0f}, {saturation:.0f}%, {rng.uniform(30, 70):.0f}%)"
+                draw((int(x), int(y), int(x + width), int(y + height)), fill=ImageColor.getrgb(colour))
+            noisy = np.asarray(picture) + rng.normal(0, 8, (96, 96, 3))
             encoded = io.BytesIO()
             Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(encoded, "PNG")
             yield LabelledPicture(f"{number:02d}", f"{i:05d}.png", encoded.getvalue())

@@ -2,8 +2,8 @@
 
     python -m benchmarks.report
 
-The text between `<!-- VIEW STREAM -->` and `<!-- end -->` is written anew; STREAM names a folder of results, VIEW is
-`arms` or `weights`.
+The text between `<!-- VIEW STREAM -->` and `<!-- end -->` is written anew; STREAM names a folder of results and VIEW is
+`arms` or `weights`, or VIEW is `gains` and STREAM a folder of such folders.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ import numpy as np
 
 RESULTS = Path(__file__).resolve().parent / "results" / "stream"
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "learning.md"
-MARKED = re.compile(r"(<!-- (?P<view>arms|weights) (?P<stream>[\w./-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+MARKED = re.compile(
+    r"(<!-- (?P<view>arms|weights|gains) (?P<stream>[\w./-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
+)
 
 Result = Mapping[str, Any]
 Column = Callable[[Result], float | None]
@@ -67,6 +69,13 @@ WEIGHTS: Columns = {
 }
 """The plasticity question: the learned weights, and those halfway back to birth (WiSE-FT), alone and side by side."""
 
+GAINS: Columns = {
+    "20-NN": (_weights("learned", "knn_side"), 1),
+    "linear": (_weights("learned", "probe_side"), 1),
+    "NMI": (_kinds("nmi"), 3),
+}
+"""What the default is compared in with the network that it was born with."""
+
 VIEWS = {"arms": ARMS, "weights": WEIGHTS}
 
 
@@ -77,13 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     text = options.document.read_text()
     options.document.write_text(MARKED.sub(lambda found: _rewritten(found, options.results), text))
-    for stream in dict.fromkeys(found["stream"] for found in MARKED.finditer(text)):
+    for stream in dict.fromkeys(found["stream"] for found in MARKED.finditer(text) if found["view"] != "gains"):
         plot(read(options.results / stream), options.results / f"{stream.replace('/', '-')}.png")
     return 0
 
 
 def _rewritten(found: re.Match[str], results: Path) -> str:
-    return found[1] + table(read(results / found["stream"]), VIEWS[found["view"]]) + found["end"]
+    folder = results / found["stream"]
+    told = gains(folder) if found["view"] == "gains" else table(read(folder), VIEWS[found["view"]])
+    return found[1] + told + found["end"]
 
 
 def read(folder: Path) -> dict[str, list[Result]]:
@@ -112,6 +123,37 @@ def table(arms: Mapping[str, Sequence[Result]], columns: Columns) -> str:
         cells = [_cell((column(result) for result in results), digits) for column, digits in columns.values()]
         lines.append(f"| {arm} | {len(results)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def gains(folder: Path) -> str:
+    """Markdown: the default beside the born network on every stream where both were measured, seed by seed."""
+    halves = [half for name in GAINS for half in (name, "gain")]
+    lines = ["| stream | seeds | " + " | ".join(halves) + " | kinds | forgetting |", "|---" * (len(halves) + 4) + "|"]
+    for stream in sorted(path for path in folder.iterdir() if path.is_dir()):
+        pairs = list(_pairs(read(stream)))
+        if not pairs:
+            continue
+        cells = [
+            _cell(values, digits)
+            for column, digits in GAINS.values()
+            for values in ([column(after) for _, after in pairs], [_gain(column, *pair) for pair in pairs])
+        ]
+        cells += [
+            _cell([column(after) for _, after in pairs], 1) for column in (_kinds("kinds"), _final("forgetting", 100))
+        ]
+        lines.append(f"| {stream.name} | {len(pairs)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(arms: Mapping[str, Sequence[Result]]) -> Iterator[tuple[Result, Result]]:
+    """Born and learned, with the same seed."""
+    born = {result["seed"]: result for result in arms.get("frozen", [])}
+    return ((born[result["seed"]], result) for result in arms.get("default", []) if result["seed"] in born)
+
+
+def _gain(column: Column, before: Result, after: Result) -> float | None:
+    values = column(before), column(after)
+    return None if None in values else values[1] - values[0]  # type: ignore[operator]
 
 
 def _cell(values: Iterable[float | None], digits: int) -> str:

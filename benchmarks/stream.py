@@ -88,7 +88,7 @@ def _line(result: Mapping[str, Any]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stream", description=__doc__.splitlines()[0])
-    parser.add_argument("--set", default="digits", help="digits, glyphs, tiny20, cifar10 or a folder of class folders")
+    parser.add_argument("--set", default="digits", help="digits, glyphs, beads, tiny20, cifar10 or a folder")
     parser.add_argument("--arm", default="default", help=f"of {', '.join(ARMS)}; several with commas")
     parser.add_argument("--seed", default="0", help="several with commas")
     parser.add_argument("--order", choices=ORDERS, default="class")

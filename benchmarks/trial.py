@@ -112,6 +112,7 @@ class Trial:
         self._clustered = 0
         self._key_N = np.random.default_rng(config.seed).random(len(stream))
         self._forgetting = Forgetting()
+        self._last_ND = held_out.innate_ND
         self.stages: list[dict[str, Any]] = []
 
     def through(self, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -119,11 +120,10 @@ class Trial:
         started = time.monotonic()
         learning_s = 0.0
         for stage in stages:
-            before = copy.deepcopy(self._learner.teacher)
             began = time.monotonic()
             self._learn(stage)
             learning_s += time.monotonic() - began
-            self.stages.append(self._examined(stage, before))
+            self.stages.append(self._examined(stage))
         return {
             "stages": self.stages,
             "happenings": self._happenings,
@@ -190,35 +190,43 @@ class Trial:
 
     # ---------------------------------------------------------------- examination
 
-    def _examined(self, stage: Stage, before: nn.Module) -> dict[str, Any]:
+    def _examined(self, stage: Stage) -> dict[str, Any]:
         """After a stage: accuracy over all classes, those to come included, and how far the old ones have drifted."""
-        teacher = self._learner.teacher
-        hits = self._hits(teacher)
-        for label in range(int(self._held_out.label_N.max()) + 1):
-            accuracy = float(hits[self._held_out.label_N == label].mean())
+        train_ND, test_ND = self._embedded(self._learner.teacher)
+        seen_ND, unseen_ND = self._beside_innate(train_ND, test_ND)
+        label_N, held_out_N = self._stream.label_N, self._held_out.label_N
+        hits = knn_hits(seen_ND, label_N, unseen_ND, held_out_N)
+        for label in range(int(held_out_N.max()) + 1):
+            accuracy = float(hits[held_out_N == label].mean())
             self._forgetting.update(label, accuracy, initial=label in stage.fresh)
-        old = np.isin(self._held_out.label_N, list(stage.classes - stage.fresh))
-        fresh = np.isin(self._held_out.label_N, list(stage.fresh))
+        old = np.isin(held_out_N, list(stage.classes - stage.fresh))
+        fresh = np.isin(held_out_N, list(stage.fresh))
+        before_ND, self._last_ND = self._last_ND, test_ND
         return {
             "arrived": len(self._arrived),
             "knn": float(hits.mean()),
             "knn_fresh": float(hits[fresh].mean()) if fresh.any() else None,
-            "drift_old": self._drift(before, teacher, old) if old.sum() > 1 else None,
-            "drift_from_birth": self._drift(self._born, teacher, np.ones(len(hits), dtype=np.bool_)),
+            "probe": probe_accuracy(seen_ND, label_N, unseen_ND, held_out_N),
+            "forgetting": self._forgotten(),
+            "effective_rank": effective_rank(train_ND),
+            "drift_old": drift(before_ND[old], test_ND[old]) if old.sum() > 1 else None,
+            "drift_from_birth": drift(self._held_out.innate_ND, test_ND),
         }
 
-    def _drift(self, before: nn.Module, after: nn.Module, of_N: NDArray[np.bool_]) -> float:
-        features = self._held_out.features[of_N]
-        return float(drift_between(*(torch.from_numpy(embedded(tail, features)) for tail in (before, after))))
+    def _forgotten(self) -> float:
+        """20-NN accuracy lost since a class had just arrived, mean over the classes that came before the last."""
+        lost = list(self._forgetting.result().values())
+        return float(np.mean(lost)) if lost else 0.0
 
-    def _hits(self, teacher: nn.Module) -> NDArray[np.bool_]:
-        train_ND, test_ND = self._vectors(teacher)
-        return knn_hits(train_ND, self._stream.label_N, test_ND, self._held_out.label_N)
+    def _embedded(self, tail: nn.Module) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The stream's pictures and those held out."""
+        return embedded(tail, self._stream.features), embedded(tail, self._held_out.features)
 
-    def _vectors(self, tail: nn.Module) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Side by side, of the stream's pictures and of those held out."""
+    def _beside_innate(
+        self, train_ND: NDArray[np.float32], test_ND: NDArray[np.float32]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         innate_ND = np.concatenate([self._stream.innate_ND, self._held_out.innate_ND])
-        learned_ND = np.concatenate([embedded(tail, part.features) for part in (self._stream, self._held_out)])
+        learned_ND = np.concatenate([train_ND, test_ND])
         seen = np.arange(len(innate_ND)) < len(self._stream)
         joined_ND = side_by_side(innate_ND, learned_ND, self._config.cluster.innate_weight, seen)
         return joined_ND[seen], joined_ND[~seen]
@@ -229,16 +237,16 @@ class Trial:
         kinds = self._round(idle=True)
         window_N = self._window()
         truth = [str(label) for label in self._stream.label_N[window_N]]
-        side_ND, _ = self._vectors(self._learner.teacher)
+        train_ND, test_ND = self._embedded(self._learner.teacher)
+        side_ND, _ = self._beside_innate(train_ND, test_ND)
         mine_ND = reduced(side_ND[window_N], self._config.seed)
-        forgotten = self._forgetting.result()
         drifts = [stage["drift_old"] for stage in self.stages if stage["drift_old"] is not None]
         return {
             "kinds": asdict(kinds),
             "representations": self._representations(),
-            "effective_rank": effective_rank(embedded(self._learner.teacher, self._stream.features)),
-            "forgetting": float(np.mean([*forgotten.values()])) if forgotten else 0.0,
-            "forgetting_of": {str(label): value for label, value in forgotten.items()},
+            "effective_rank": self.stages[-1]["effective_rank"],
+            "forgetting": self._forgotten(),
+            "forgetting_of": {str(label): value for label, value in self._forgetting.result().items()},
             "drift_old_per_1000": 1000 * float(np.sum(drifts)) / len(self._arrived) if drifts else 0.0,
             "ids_kept": float(np.mean(self._discovery.kept)) if self._discovery.kept else None,
             "delay": _median_delay(self._discovery, truth),
@@ -257,11 +265,11 @@ class Trial:
 
     def _represented(self, tail: nn.Module) -> dict[str, float]:
         """Accuracy of one set of weights, alone and beside the innate embedding, and the kinds that one round finds."""
-        train_ND, test_ND = (embedded(tail, part.features) for part in (self._stream, self._held_out))
+        train_ND, test_ND = self._embedded(tail)
         innate_ND, label_N, seed = self._stream.innate_ND, self._stream.label_N, self._config.seed
         alone = (train_ND - train_ND.mean(axis=0), test_ND - train_ND.mean(axis=0))
         found: dict[str, float] = {}
-        for name, (seen_ND, unseen_ND) in {"alone": alone, "side": self._vectors(tail)}.items():
+        for name, (seen_ND, unseen_ND) in {"alone": alone, "side": self._beside_innate(train_ND, test_ND)}.items():
             found[f"knn_{name}"] = float(knn_hits(seen_ND, label_N, unseen_ND, self._held_out.label_N).mean())
             found[f"probe_{name}"] = probe_accuracy(seen_ND, label_N, unseen_ND, self._held_out.label_N)
         seen_N = self._window()
@@ -269,6 +277,11 @@ class Trial:
         found["nmi_alone"] = kinds_at_once(self._config.cluster, label_N, learned_ND, None, seed).nmi
         found["nmi_side"] = kinds_at_once(self._config.cluster, label_N, innate_ND, learned_ND, seed).nmi
         return found
+
+
+def drift(before_ND: NDArray[np.float32], after_ND: NDArray[np.float32]) -> float:
+    """As the agent measures it."""
+    return float(drift_between(torch.from_numpy(before_ND), torch.from_numpy(after_ND)))
 
 
 def _median_delay(discovery: Discovery, truth: Sequence[str]) -> dict[str, Any]:

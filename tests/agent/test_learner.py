@@ -133,6 +133,12 @@ def test_consolidation_by_the_timer() -> None:
     assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:2] == ["birth", "timer"]
 
 
+def test_a_network_that_knows_nothing_at_birth_is_not_held_there() -> None:
+    learner = new_learner(small_config(ewc={"every_pictures": 16, "from_birth": False}))
+    events = [e for start in range(0, 64, 8) for s in learner.observe(STREAM[start : start + 8], 1) for e in s.events]
+    assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:1] == ["timer"]
+
+
 def test_a_shift_is_noticed_and_what_was_before_it_is_protected() -> None:
     learner = new_learner(small_config(replay={"capacity": 64}))
     learner._consolidation.alarm.patience = 100
