@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import asking, pictures, upkeep, working
+from agent.commands import asking, correcting, pictures, upkeep, working
 
 INTERNAL, USAGE, STORAGE = 1, 2, 3
 INTERRUPTED = 130
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history, pictures.pictures, pictures.export,
+    correcting.rename, correcting.hide, correcting.undo,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,
 ):  # fmt: skip
     app.command()(verb)

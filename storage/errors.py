@@ -1,9 +1,10 @@
 """What can go wrong with the memory, told in one line that names the thing and the remedy.
 
-StorageError            exit code 3
+StorageError            exit code 3, where nothing else is said
   SchemaError           the database is of another age than this program
   StoreLocked           someone else holds it
   NotFound              there is no such picture, kind, version, database
+  Refused               what a person asked for makes no sense as things stand; exit code 2
   Outdated              what a writer had read has changed since; read again and repeat
 """
 
@@ -26,6 +27,12 @@ class StoreLocked(StorageError):
 
 class NotFound(StorageError):
     """What was asked for is not there."""
+
+
+class Refused(StorageError):
+    """A correction that contradicts how things stand; nothing was changed."""
+
+    exit_code = 2
 
 
 class Outdated(StorageError):

@@ -61,10 +61,10 @@ NEWBORN = Face()
 def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
     """The kinds that `events`, oldest first, speak of; kinds without an entry are `NEWBORN`."""
     past = list(events)
-    undone = _undone(past)
+    no_more = undone(past)
     faces: dict[int, Face] = {}
     for event in past:
-        if event.id in undone:
+        if event.id in no_more:
             continue
         if event.cluster_id is not None:
             faces[event.cluster_id] = _turn(faces.get(event.cluster_id, NEWBORN), event)
@@ -74,14 +74,14 @@ def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
     return faces
 
 
-def _undone(past: Sequence[PastEvent]) -> set[int]:
-    """Newest first, because an event that undoes may itself have been undone later."""
-    undone: set[int] = set()
+def undone(past: Sequence[PastEvent]) -> set[int]:
+    """Events that count no more. Newest first, because an event that undoes may itself have been undone later."""
+    no_more: set[int] = set()
     for event in reversed(past):
         target = event.detail.get("event_id")
-        if event.type is EventType.UNDONE and event.id not in undone and isinstance(target, int):
-            undone.add(target)
-    return undone
+        if event.type is EventType.UNDONE and event.id not in no_more and isinstance(target, int):
+            no_more.add(target)
+    return no_more
 
 
 def _turn(face: Face, event: PastEvent) -> Face:

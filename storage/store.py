@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from storage import arrivals, counters, journal, placement, versions
+from storage import arrivals, corrections, counters, journal, placement, versions
 from storage.chunks import chunks
 from storage.engine import writing
 from storage.records import (
@@ -204,6 +204,35 @@ class Store:
         with self._engine.begin() as connection:
             versions.require(connection, version)
             placement.put_layout(connection, version, places)
+
+    # ---------------------------------------------------------------- people's corrections
+
+    def rename(self, cluster_id: int, name: str, actor: str) -> int:
+        """A kind gets a name, or loses it where `name` is empty; returns the event's id.
+
+        Raises:
+            NotFound, Refused: as `storage.corrections.rename`.
+        """
+        with self._engine.begin() as connection:
+            return corrections.rename(connection, cluster_id, name, actor, self._clock())
+
+    def hide(self, cluster_id: int, actor: str, *, hidden: bool = True) -> int:
+        """A kind is left out of what people look at, or shown again; returns the event's id.
+
+        Raises:
+            NotFound, Refused: as `storage.corrections.hide`.
+        """
+        with self._engine.begin() as connection:
+            return corrections.hide(connection, cluster_id, hidden, actor, self._clock())
+
+    def undo(self, event_id: int, actor: str) -> int:
+        """A correction counts no more; returns the event's id.
+
+        Raises:
+            NotFound, Refused: as `storage.corrections.undo`.
+        """
+        with self._engine.begin() as connection:
+            return corrections.undo(connection, event_id, actor, self._clock())
 
     # ---------------------------------------------------------------- small facts
 

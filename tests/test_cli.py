@@ -27,6 +27,7 @@ from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = (["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["export"])
+CORRECTING = (["rename", "1", "moths"], ["hide", "1"], ["undo", "1"])
 # not pydantic: typer 0.29 imports it by itself
 HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
 
@@ -148,7 +149,7 @@ def test_the_configuration_can_be_shown(call: Call, monkeypatch: pytest.MonkeyPa
 # -------------------------------------------------------------------------- storage: 3, source: 4, internal: 1
 
 
-@pytest.mark.parametrize("arguments", [*READING, ["pause"], ["resume"], ["recluster"], ["migrate"]])
+@pytest.mark.parametrize("arguments", [*READING, *CORRECTING, ["pause"], ["resume"], ["recluster"], ["migrate"]])
 def test_a_missing_data_directory_is_exit_code_3_and_is_not_made(
     call: Call, tmp_path: Path, arguments: list[str]
 ) -> None:
@@ -310,6 +311,39 @@ def test_export_to_folders(call: Call, filled: Path, tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------------- writing
+
+
+def test_kinds_are_named_hidden_and_that_is_undone(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "anna")
+    where = ("--data", str(own))
+    named = call("rename", "1", "moths", *where)
+    assert (named.code, named.out) == (0, "")
+    assert "kind 1 is now called 'moths' (event 3; `undo 3` takes it back)" in named.err
+    assert call("hide", "1", "--json", *where).json() == {"event": 4}
+    kind = call("clusters", "--json", *where).json()[0]
+    assert (kind["name"], kind["hidden"]) == ("moths", True)
+    assert call("undo", "3", *where).code == 0
+    assert call("hide", "1", "--show", *where).code == 0
+    kind = call("clusters", "--json", *where).json()[0]
+    assert (kind["name"], kind["hidden"]) == ("", False)
+    told = [(event["type"], event["actor"]) for event in call("history", "--json", *where).json()[2:]]
+    assert told == [("renamed", "anna"), ("hidden", "anna"), ("undone", "anna"), ("hidden", "anna")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["rename", "77", "moths"], 3, "there is no kind 77; `clusters` lists them"),
+        (["rename", "1", ""], 2, "has no name already"),
+        (["undo", "1"], 2, "only people's corrections can be undone"),
+    ],
+)
+def test_a_correction_that_makes_no_sense_is_one_line(
+    call: Call, own: Path, arguments: list[str], code: int, says: str
+) -> None:
+    answer = call(*arguments, "--data", str(own))
+    assert (answer.code, answer.err.count("\n")) == (code, 1)
+    assert says in answer.err
 
 
 def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

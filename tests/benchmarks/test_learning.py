@@ -6,28 +6,11 @@ import sys
 from itertools import pairwise
 
 import pytest
-import torch
-from torch import Generator, Tensor
 
 from agent.config import Config
 from agent.device import HOST
-from agent.encoder import build_encoder
-from agent.simclr import nt_xent
-from benchmarks.learning import (
-    Bare,
-    Loop,
-    Ours,
-    Turn,
-    Variant,
-    block_of,
-    contrast,
-    main,
-    ratio,
-    replayed,
-    study,
-    taken,
-    typical,
-)
+from benchmarks.learning import Turn, Variant, block_of, main, ratio, study, taken, typical
+from benchmarks.loops import Loop
 from tests.learners import small_config
 
 SMALL = (
@@ -36,39 +19,12 @@ SMALL = (
 )  # fmt: skip
 
 
-def vectors(seed: int, rows: int = 6) -> Tensor:
-    return torch.randn(rows, 5, generator=Generator().manual_seed(seed))
-
-
 def measured(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[dict[str, object], str]:
     settings = [word for setting in SMALL for word in ("--set", setting)]
     assert main(["--device", "cpu", "--steps", "4", "--json", *settings, *arguments]) == 0
     printed = capsys.readouterr()
     result: dict[str, object] = json.loads(printed.out)
     return result, printed.err
-
-
-def test_every_loop_minimises_the_same_contrast() -> None:
-    first, second = vectors(1), vectors(2)
-    expected = nt_xent(first, second, 0.2)
-    torch.testing.assert_close(contrast(torch.cat([first, second]), 0.2), expected)
-    loss = pytest.importorskip("lightly.loss")
-    torch.testing.assert_close(loss.NTXentLoss(temperature=0.2)(first, second), expected)
-
-
-def test_the_replayed_pictures_come_last_in_both_views() -> None:
-    assert replayed(torch.arange(8).view(8, 1), 1).flatten().tolist() == [3, 7]
-
-
-def test_the_plain_loop_trains_what_we_train() -> None:
-    config = small_config()
-    encoder = build_encoder(config.encoder, config.seed)
-    bare, ours = Bare(config, encoder, HOST, compiled=False), Ours(config, encoder, HOST, compiled=False, threads=1)
-    groups = ours.learner._student._optimizer.param_groups
-    assert sorted(p.numel() for p in bare.trained) == sorted(p.numel() for g in groups for p in g["params"])
-    before = [p.detach().clone() for p in bare.trained]
-    bare(1)
-    assert all(not torch.equal(old, new) for old, new in zip(before, bare.trained, strict=True))
 
 
 def test_a_block_is_what_a_batch_of_the_stream_pays_for() -> None:

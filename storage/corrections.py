@@ -1,0 +1,151 @@
+"""What people say of kinds: each correction is one fact and one event, and every one of them can be undone.
+
+Functions on an open write transaction, which sees what others committed before; so of two people at once the second
+is told what the first did. Names and hiding are folded from the events (`storage.fold`); nothing here knows how kinds
+are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from storage import journal
+from storage.errors import NotFound, Refused
+from storage.fold import undone
+from storage.records import ClusterState, Event, EventType
+from storage.schema import clusters, corrections, events
+
+NAME_LIMIT = 200
+CORRECTIONS = (EventType.RENAMED, EventType.HIDDEN)
+"""What can be undone; so can an `undone` itself."""
+
+
+def rename(connection: Connection, cluster_id: int, name: str, actor: str, at: datetime) -> int:
+    """A kind gets a name, or loses it where `name` is empty; the event's id.
+
+    Raises:
+        NotFound: there is no such kind.
+        Refused: it has ended, it is called so already, or another kind is.
+    """
+    name = checked_name(name)
+    kind = living(connection, cluster_id)
+    if kind.name == name:
+        raise Refused(f"kind {cluster_id} {f'is called {name!r}' if name else 'has no name'} already")
+    require_free(connection, name, cluster_id)
+    return record(connection, EventType.RENAMED, cluster_id, {"name": name, "was": kind.name}, actor, at)
+
+
+def hide(connection: Connection, cluster_id: int, hidden: bool, actor: str, at: datetime) -> int:
+    """A kind is left out of what people look at, or shown again; the event's id.
+
+    Raises:
+        NotFound: there is no such kind.
+        Refused: it has ended, or is so already.
+    """
+    kind = living(connection, cluster_id)
+    if kind.hidden == hidden:
+        raise Refused(f"kind {cluster_id} is {'hidden' if hidden else 'shown'} already")
+    return record(connection, EventType.HIDDEN, cluster_id, {"hidden": hidden}, actor, at)
+
+
+def undo(connection: Connection, event_id: int, actor: str, at: datetime) -> int:
+    """A correction counts no more, whenever it was made and whatever came after it; the event's id.
+
+    To undo an `undone` is to make its correction count again.
+
+    Raises:
+        NotFound: there is no such event.
+        Refused: it is no correction, counts no more already, or would give two kinds one name.
+    """
+    event = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
+    if event is None:
+        raise NotFound(f"there is no event {event_id}; `history` lists them")
+    if event.type not in (*CORRECTIONS, EventType.UNDONE):
+        raise Refused(f"event {event_id} is {event.type!r} by {event.actor}; only people's corrections can be undone")
+    past = journal.read_past(connection, types=[EventType.UNDONE])
+    if event_id in undone(past):
+        by = max(other.id for other in past if other.detail.get("event_id") == event_id)
+        raise Refused(f"event {event_id} was undone by event {by} already; `undo {by}` makes it count again")
+    detail: dict[str, object] = {"event_id": event_id}
+    done = record(connection, EventType.UNDONE, event.cluster_id, detail, actor, at)
+    _require_one_kind_a_name(connection, event.cluster_id, event_id)
+    counting = _counting(connection)
+    connection.execute(update(corrections).values(active=False).where(corrections.c.event_id.not_in(counting)))
+    connection.execute(update(corrections).values(active=True).where(corrections.c.event_id.in_(counting)))
+    return done
+
+
+# -------------------------------------------------------------------------- parts
+
+
+def checked_name(name: str) -> str:
+    """The name without space around it.
+
+    Raises:
+        Refused: it is too long, or holds what cannot be printed in a line.
+    """
+    name = name.strip()
+    if len(name) > NAME_LIMIT:
+        raise Refused(f"a name has at most {NAME_LIMIT} characters, this one has {len(name)}")
+    if not name.isprintable():
+        raise Refused(f"the name {name!r} holds characters that cannot be printed in one line; leave them out")
+    return name
+
+
+def living(connection: Connection, cluster_id: int) -> Row[tuple[object, ...]]:
+    """The row of a kind that can be corrected.
+
+    Raises:
+        NotFound: there is no such kind.
+        Refused: it has ended.
+    """
+    kind = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one_or_none()
+    if kind is None:
+        raise NotFound(f"there is no kind {cluster_id}; `clusters` lists them")
+    if kind.state == ClusterState.ENDED:
+        raise Refused(f"kind {cluster_id} has ended; `cluster {cluster_id}` tells where its pictures went")
+    return kind
+
+
+def require_free(connection: Connection, name: str, cluster_id: int | None) -> None:
+    """Refuse a name that another living kind has: two kinds of one name could not be told apart by it."""
+    taken = select(clusters.c.id).where(clusters.c.name == name, clusters.c.state != ClusterState.ENDED)
+    other = connection.execute(taken.where(clusters.c.id != cluster_id).limit(1)).scalar() if name else None
+    if other is not None:
+        raise Refused(f"kind {other} is called {name!r} already; choose another name")
+
+
+def record(
+    connection: Connection,
+    kind: EventType,
+    cluster_id: int | None,
+    detail: Mapping[str, object],
+    actor: str,
+    at: datetime,
+) -> int:
+    """One event and its fact; the event's id."""
+    (event_id,) = journal.append(connection, [Event(kind, cluster_id, detail=dict(detail), actor=actor)], at)
+    fact = insert(corrections).values(
+        event_id=event_id, type=kind, cluster_id=cluster_id, payload=dict(detail), active=True
+    )
+    connection.execute(fact)
+    return event_id
+
+
+def _require_one_kind_a_name(connection: Connection, cluster_id: int | None, event_id: int) -> None:
+    named = select(clusters.c.name).where(clusters.c.id == cluster_id, clusters.c.state != ClusterState.ENDED)
+    name = connection.execute(named).scalar()
+    try:
+        require_free(connection, name or "", cluster_id)
+    except Refused as error:
+        raise Refused(f"without event {event_id} kind {cluster_id} would be {name!r} again, but {error}") from None
+
+
+def _counting(connection: Connection) -> list[int]:
+    """Events of the corrections that count."""
+    not_counting = undone(journal.read_past(connection, types=[EventType.UNDONE]))
+    made = connection.execute(select(corrections.c.event_id)).scalars()
+    return [event_id for event_id in made if event_id not in not_counting]
