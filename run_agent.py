@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history, pictures.pictures, pictures.export,
-    correcting.rename, correcting.hide, correcting.undo,
+    correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,
 ):  # fmt: skip
     app.command()(verb)

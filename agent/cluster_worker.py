@@ -24,6 +24,7 @@ from agent.logs import configure_logs
 from agent.window import choose_window
 from storage.engine import open_engine
 from storage.errors import Outdated
+from storage.overrule import overrule, rows_of
 from storage.queries import Queries
 from storage.records import Assignments, Clustering
 from storage.rows import ClusteringRow
@@ -124,7 +125,7 @@ class ClusterWorker:
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
         result = follow(
             {cluster.id: cluster for cluster in self._queries.living_clusters()},
-            self._queries.assignments(window.ids_N),
+            self._queries.said(window.ids_N),
             partition,
             RoundContext(
                 newest_picture=through,
@@ -137,7 +138,8 @@ class ClusterWorker:
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = window.version, through
         assignments = self._with_votes(result.assignments, window, last, through)
-        assignments = self._with_heirs(assignments, result.heirs)
+        said = self._with_heirs(assignments, result.heirs)
+        wanted, decided_N = overrule(said, self._queries.facts())
         clustering = Clustering(
             encoder_version=window.version,
             through_picture=through,
@@ -145,8 +147,9 @@ class ClusterWorker:
             seconds=self._clock() - started,
             parameters={**partition.parameters, "reason": reason},
             clusters=result.clusters,
-            assignments=assignments,
+            assignments=wanted,
             events=result.events,
+            overruled=rows_of(said, decided_N),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._store.set_window(window.ids_N.tolist())
@@ -191,7 +194,7 @@ class ClusterWorker:
         """Members outside the window follow their kind into the one that absorbed it."""
         if not heirs:
             return assignments
-        members = self._queries.members(list(heirs))
+        members = self._queries.said_members(list(heirs))
         outside_M = ~np.isin(members.picture_N, assignments.picture_N)
         inherited_M = np.array([heirs[kind] for kind in members.cluster_N.tolist()], dtype=np.int64)
         return joined(
@@ -220,9 +223,11 @@ class ClusterWorker:
         votes = self._vote(np.arange(self._voted_through + 1, newest + 1, dtype=np.int64))
         sure_M = votes.cluster_N != NONE
         if sure_M.any():
-            fields = (votes.picture_N, votes.cluster_N, votes.probability_N, votes.core_N)
+            base = self._queries.revision()
+            said = rows_of(votes, sure_M)
+            wanted, decided_N = overrule(said, self._queries.facts())
             try:
-                self._store.revise(Assignments(*(field[sure_M] for field in fields)), base=self._queries.revision())
+                self._store.revise(wanted, base=base, overruled=rows_of(said, decided_N))
             except Outdated:
                 return True
         self._voted_through = newest

@@ -103,7 +103,7 @@ class _Round:
         self.partition = partition
         self.context = context
         self.config = config
-        self.named = {cluster for cluster, record in previous.items() if record.name}
+        self.named = {cluster for cluster, record in previous.items() if record.lasts}
         self.old = aligned(before, partition.ids_N, self.previous)
         self.records: dict[int, ClusterRecord] = {}
         self.events: list[Event] = []
@@ -161,7 +161,7 @@ class _Round:
             if not self._witnessed(cluster):
                 continue
             record = replace(record, absent_rounds=record.absent_rounds + 1, coarser=None)
-            if record.absent_rounds >= self.config.patience and not record.name:
+            if record.absent_rounds >= self.config.patience and not record.lasts:
                 self._end(record, EventType.DISAPPEARED, ())
             else:
                 self.records[cluster] = record

@@ -1,8 +1,8 @@
 """What people say of kinds: each correction is one fact and one event, and every one of them can be undone.
 
 Functions on an open write transaction, which sees what others committed before; so of two people at once the second
-is told what the first did. Names and hiding are folded from the events (`storage.fold`); nothing here knows how kinds
-are found.
+is told what the first did. Names and hiding are folded from the events (`storage.fold`); where pictures belong is for
+`storage.placing`. Nothing here knows how kinds are found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.records import ClusterState, Event, EventType
 from storage.schema import clusters, corrections, events
 
 NAME_LIMIT = 200
-CORRECTIONS = (EventType.RENAMED, EventType.HIDDEN)
+CORRECTIONS = (EventType.RENAMED, EventType.HIDDEN, EventType.MOVED, EventType.MERGED, EventType.DIVIDED)
 """What can be undone; so can an `undone` itself."""
 
 
@@ -60,6 +60,20 @@ def undo(connection: Connection, event_id: int, actor: str, at: datetime) -> int
         NotFound: there is no such event.
         Refused: it is no correction, counts no more already, or would give two kinds one name.
     """
+    event = require_undoable(connection, event_id)
+    detail: dict[str, object] = {"event_id": event_id}
+    done = record(connection, EventType.UNDONE, event.cluster_id, detail, actor, at)
+    _require_one_kind_a_name(connection, event.cluster_id, event_id)
+    return done
+
+
+def require_undoable(connection: Connection, event_id: int) -> Row[tuple[object, ...]]:
+    """The row of an event that can be undone.
+
+    Raises:
+        NotFound: there is no such event.
+        Refused: it is no correction, or counts no more already.
+    """
     event = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
     if event is None:
         raise NotFound(f"there is no event {event_id}; `history` lists them")
@@ -69,13 +83,17 @@ def undo(connection: Connection, event_id: int, actor: str, at: datetime) -> int
     if event_id in undone(past):
         by = max(other.id for other in past if other.detail.get("event_id") == event_id)
         raise Refused(f"event {event_id} was undone by event {by} already; `undo {by}` makes it count again")
-    detail: dict[str, object] = {"event_id": event_id}
-    done = record(connection, EventType.UNDONE, event.cluster_id, detail, actor, at)
-    _require_one_kind_a_name(connection, event.cluster_id, event_id)
-    counting = _counting(connection)
-    connection.execute(update(corrections).values(active=False).where(corrections.c.event_id.not_in(counting)))
-    connection.execute(update(corrections).values(active=True).where(corrections.c.event_id.in_(counting)))
-    return done
+    return event
+
+
+def origin_of(connection: Connection, event_id: int) -> int:
+    """The correction at the end of a chain of events that undo each other."""
+    target_of = {
+        past.id: past.detail.get("event_id") for past in journal.read_past(connection, types=[EventType.UNDONE])
+    }
+    while isinstance(target := target_of.get(event_id), int):
+        event_id = target
+    return event_id
 
 
 # -------------------------------------------------------------------------- parts
@@ -128,11 +146,20 @@ def record(
 ) -> int:
     """One event and its fact; the event's id."""
     (event_id,) = journal.append(connection, [Event(kind, cluster_id, detail=dict(detail), actor=actor)], at)
-    fact = insert(corrections).values(
-        event_id=event_id, type=kind, cluster_id=cluster_id, payload=dict(detail), active=True
-    )
-    connection.execute(fact)
+    keep(connection, event_id, kind, cluster_id, detail)
     return event_id
+
+
+def keep(
+    connection: Connection, event_id: int, kind: EventType, cluster_id: int | None, payload: Mapping[str, object]
+) -> None:
+    """The fact of an event that was written; facts that it undoes count no more, or again."""
+    values = {"type": kind, "cluster_id": cluster_id, "payload": dict(payload), "active": True}
+    connection.execute(insert(corrections).values(event_id=event_id, **values))
+    if kind is EventType.UNDONE:
+        counting = _counting(connection)
+        connection.execute(update(corrections).values(active=False).where(corrections.c.event_id.not_in(counting)))
+        connection.execute(update(corrections).values(active=True).where(corrections.c.event_id.in_(counting)))
 
 
 def _require_one_kind_a_name(connection: Connection, cluster_id: int | None, event_id: int) -> None:

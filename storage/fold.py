@@ -7,12 +7,14 @@ How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids
     confirmed revived            id is active
     dormant                      id is dormant
     absorbed disappeared         id has ended (others: where its members went)
-    merged                       others have ended, their members are in id
+    merged                       others have ended, their members are in id, whatever the agent says of them later
     divided                      others came out of id by a person's hand: active
+    moved                        pictures went to id; active, if `detail["made"]` says that it was made for them
     taught                       a person made id: active, named `detail["name"]`
     renamed                      id is named `detail["name"]`
     hidden                       id is hidden, unless `detail["hidden"]` is false
-    undone                       the event `detail["event_id"]` counts no more; an undone `undone` counts again
+    undone                       the event `detail["event_id"]` counts no more; an undone `undone` counts again;
+                                 a kind that was made by an event that counts no more has ended
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ STATE_OF_ID = {
     EventType.ABSORBED: ClusterState.ENDED,
     EventType.DISAPPEARED: ClusterState.ENDED,
 }
-STATE_OF_OTHERS = {EventType.MERGED: ClusterState.ENDED, EventType.DIVIDED: ClusterState.ACTIVE}
 FACES = (EventType.RENAMED, EventType.TAUGHT, EventType.HIDDEN, EventType.UNDONE)
 """The types that say how people see a kind; the agent's rounds never change that."""
 
@@ -63,15 +64,29 @@ def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
     past = list(events)
     no_more = undone(past)
     faces: dict[int, Face] = {}
+    merged: set[int] = set()
     for event in past:
-        if event.id in no_more:
+        counts = event.id not in no_more
+        for made in _made(event):
+            faces[made] = replace(faces.get(made, NEWBORN), state=ClusterState.ACTIVE if counts else ClusterState.ENDED)
+        if not counts:
             continue
         if event.cluster_id is not None:
             faces[event.cluster_id] = _turn(faces.get(event.cluster_id, NEWBORN), event)
         for other in event.other_ids:
-            face = faces.get(other, NEWBORN)
-            faces[other] = replace(face, state=STATE_OF_OTHERS.get(event.type, face.state))
-    return faces
+            faces.setdefault(other, NEWBORN)
+        if event.type is EventType.MERGED:
+            merged.update(event.other_ids)
+    ended = {cluster: replace(faces[cluster], state=ClusterState.ENDED) for cluster in merged}
+    return faces | ended
+
+
+def _made(event: PastEvent) -> tuple[int, ...]:
+    """Kinds that a person made by it."""
+    if event.type is EventType.DIVIDED:
+        return event.other_ids
+    made = event.type is EventType.MOVED and event.detail.get("made") and event.cluster_id is not None
+    return (event.cluster_id,) if made and event.cluster_id is not None else ()
 
 
 def undone(past: Sequence[PastEvent]) -> set[int]:

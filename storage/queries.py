@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, select
 
-from storage import arrivals, journal
+from storage import arrivals, journal, opinion
 from storage.answers import Answers
 from storage.chunks import chunks
 from storage.errors import NotFound
+from storage.overrule import Fact
 from storage.records import Assignments, ClusterRecord, ClusterState, Vectors, VersionState
 from storage.rows import ClusteringRow, StoredPicture, VersionRow
 from storage.schema import (
@@ -211,14 +212,19 @@ class Queries(Answers):
         return None if row is None else ClusteringRow(**row._asdict())
 
     def living_clusters(self) -> list[ClusterRecord]:
-        """All kinds that have not ended, by id, as the last round left them and people named them."""
-        alive = clusters.c.state != ClusterState.ENDED
+        """All kinds that the agent follows, by id, as the last round left them and people named them.
+
+        Those that people merged into others are among them: the agent follows them on, so that it can be undone.
+        """
+        state = func.coalesce(clusters.c.machine_state, clusters.c.state)
         parents: dict[int, list[int]] = {}
         with self._moment() as connection:
-            rows = connection.execute(select(clusters).where(alive).order_by(clusters.c.id)).all()
+            alive = select(clusters).where(state != ClusterState.ENDED).order_by(clusters.c.id)
+            rows = connection.execute(alive).all()
+            placed = {kind for fact in opinion.facts(connection) for kind in (fact.cluster_id, *fact.kinds)}
             for edge in connection.execute(select(cluster_parents).order_by(cluster_parents.c.position)):
                 parents.setdefault(edge.cluster_id, []).append(edge.parent_id)
-        return [_record(row, tuple(parents.get(row.id, ()))) for row in rows]
+        return [_record(row, tuple(parents.get(row.id, ())), row.id in placed) for row in rows]
 
     def assignments(self, ids: Sequence[int] | NDArray[np.int64] | None = None) -> Assignments:
         """Current assignments of those of `ids` that have one, or of all pictures, by picture id."""
@@ -228,12 +234,27 @@ class Queries(Answers):
         with self._moment() as connection:
             current = columns.where(visible(revision_at(connection, None)))
             if ids is None:
-                rows = list(connection.execute(current))
+                rows: list[Row[Any]] = list(connection.execute(current))
             else:
                 rows = []
                 for some in chunks(_numbers(ids)):
                     rows += connection.execute(current.where(assignments.c.picture_id.in_(some)))
-        return _assignments(rows)
+        return opinion.of_rows(rows)
+
+    def facts(self) -> list[Fact]:
+        """People's corrections that say where pictures belong, as far as they count, in order."""
+        with self._moment() as connection:
+            return opinion.facts(connection)
+
+    def said(self, ids: Sequence[int] | NDArray[np.int64]) -> Assignments:
+        """What the agent says of those of `ids` that have an assignment, whatever people decided; by picture id."""
+        with self._moment() as connection:
+            return opinion.machine_of(connection, _numbers(ids))
+
+    def said_members(self, cluster_ids: Sequence[int]) -> Assignments:
+        """What the agent says of all pictures that it has in some kinds, by picture id; over the whole archive."""
+        with self._moment() as connection:
+            return opinion.machine_of(connection, opinion.members_said(connection, cluster_ids))
 
     def kinds_of(self, shas: Sequence[str]) -> dict[str, int]:
         """sha256 -> kind, for those of `shas` that belong to one now."""
@@ -248,16 +269,6 @@ class Queries(Answers):
                 found.update((row.sha256, row.cluster_id) for row in rows if row.cluster_id is not None)
         return found
 
-    def members(self, cluster_ids: Sequence[int]) -> Assignments:
-        """Current assignments of all members of some kinds, by picture id; over the whole archive."""
-        columns = select(
-            assignments.c.picture_id, assignments.c.cluster_id, assignments.c.probability, assignments.c.core
-        )
-        with self._moment() as connection:
-            current = columns.where(visible(revision_at(connection, None)))
-            rows = list(connection.execute(current.where(assignments.c.cluster_id.in_(list(cluster_ids)))))
-        return _assignments(rows)
-
     def window(self) -> NDArray[np.int64]:
         """Ids (N,), ascending, of the pictures that the last round looked at."""
         with self._moment() as connection:
@@ -271,16 +282,6 @@ class Queries(Answers):
             rows = connection.execute(query.order_by(layouts.c.picture_id)).all()
         xy_N2 = np.array([(row.x, row.y) for row in rows], dtype=np.float32).reshape(len(rows), 2)
         return np.array([row.picture_id for row in rows], dtype=np.int64), xy_N2
-
-
-def _assignments(rows: Sequence[Any]) -> Assignments:
-    rows = sorted(rows, key=lambda row: row.picture_id)
-    return Assignments(
-        picture_N=np.array([row.picture_id for row in rows], dtype=np.int64),
-        cluster_N=np.array([-1 if row.cluster_id is None else row.cluster_id for row in rows], dtype=np.int64),
-        probability_N=np.array([row.probability for row in rows], dtype=np.float32),
-        core_N=np.array([row.core for row in rows], dtype=np.bool_),
-    )
 
 
 def _numbers(ids: Sequence[int] | NDArray[np.int64]) -> list[int]:
@@ -312,10 +313,10 @@ def _stored(row: Row[Any]) -> StoredPicture:
     return StoredPicture(id=row.id, sha256=row.sha256, thumbnail=row.image, innate_D=from_bytes(row.vector))
 
 
-def _record(row: Row[Any], parents: tuple[int, ...]) -> ClusterRecord:
+def _record(row: Row[Any], parents: tuple[int, ...], placed: bool) -> ClusterRecord:
     return ClusterRecord(
         id=row.id,
-        state=ClusterState(row.state),
+        state=ClusterState(row.machine_state or row.state),
         name=row.name,
         parents=parents,
         coarser=row.coarser,
@@ -323,4 +324,5 @@ def _record(row: Row[Any], parents: tuple[int, ...]) -> ClusterRecord:
         last_new_picture=row.last_new_picture,
         exemplars=tuple(row.exemplars),
         statistics=row.statistics,
+        placed=placed,
     )

@@ -119,6 +119,7 @@ class ClusterRecord:
         absent_rounds: rounds in a row in which its density was not found.
         last_new_picture: id of the newest picture that joined it.
         statistics: what the round measured (persistence, mean probability, ...).
+        placed: people have moved, merged or divided pictures by it, so the agent neither ends it nor merges it away.
     """
 
     id: int
@@ -130,6 +131,12 @@ class ClusterRecord:
     last_new_picture: int = 0
     exemplars: tuple[int, ...] = ()
     statistics: dict[str, float] = field(default_factory=dict)
+    placed: bool = False
+
+    @property
+    def lasts(self) -> bool:
+        """A person cares for it: it is never absorbed, and never ends for want of density."""
+        return bool(self.name) or self.placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,8 @@ class Clustering:
         through_picture: the cursor; every picture up to it has been clustered.
         parameters: what the selection chose, and its scores.
         clusters: kinds that are new or whose record changed in this round.
-        assignments: pictures of the window, and those only voted on.
+        assignments: pictures of the window, and those only voted on; with people's corrections folded over them.
+        overruled: what the agent says of those of them that a correction decides.
         events: what the agent has to say about it.
     """
 
@@ -170,6 +178,7 @@ class Clustering:
     clusters: tuple[ClusterRecord, ...]
     assignments: Assignments
     events: tuple[Event, ...]
+    overruled: Assignments | None = None
 
 
 @dataclass(frozen=True, slots=True)

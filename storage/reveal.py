@@ -5,48 +5,106 @@ Functions on an open write transaction. Knows nothing about how the assignments 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
-from storage import counters, journal
+from storage import counters, journal, opinion
 from storage.chunks import chunks
+from storage.corrections import keep
 from storage.errors import StorageError
-from storage.records import Assignments, Clustering, ClusterRecord, Event
+from storage.records import Assignments, Clustering, ClusterRecord, ClusterState, Event, EventType
 from storage.schema import assignments, cluster_parents, cluster_rounds, clusterings, clusters, pictures, revisions
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What else becomes true with a change that people make; without a type it is the undoing of another.
+
+    Attributes:
+        cluster_id: where pictures belong by it.
+        payload: `pictures` or `kinds`, by id.
+        states: kind -> how everyone sees it, and how the agent does where that is something else.
+    """
+
+    type: EventType | None = None
+    cluster_id: int | None = None
+    payload: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    states: Mapping[int, tuple[ClusterState, ClusterState | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """What one revision is to make visible; `clustering` is None when people changed something."""
+    """What one revision is to make visible.
+
+    Attributes:
+        clustering: None when people changed something, or between rounds.
+        overruled: what the agent says of those of the pictures that a correction decides; None where that is left open.
+        correction: by people.
+    """
 
     assignments: Assignments
     clusters: tuple[ClusterRecord, ...]
     events: tuple[Event, ...]
     actor: str = "agent"
     clustering: Clustering | None = None
+    overruled: Assignments | None = None
+    correction: Correction | None = None
 
 
-def reveal(connection: Connection, change: Change, base: int, at: datetime) -> tuple[int, int | None]:
-    """Show the rows of revision `base` + 1; its id, and that of the clustering, if it is one."""
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """What became visible.
+
+    Attributes:
+        clustering_id: None where it is no round.
+        placed_in: the kind that a correction is about; 0 where it is none.
+    """
+
+    revision: int
+    clustering_id: int | None
+    event_ids: tuple[int, ...]
+    placed_in: int = 0
+
+
+def reveal(connection: Connection, change: Change, base: int, at: datetime) -> Revealed:
+    """Show the rows of revision `base` + 1."""
     revision = base + 1
     last = connection.execute(select(revisions.c.at).where(revisions.c.id == base)).scalar()
     at = at if last is None else max(at, last)
     clustering_id = _add_round(connection, change.clustering, revision, at)
     connection.execute(insert(revisions).values(id=revision, at=at, actor=change.actor, clustering_id=clustering_id))
     put_clusters(connection, change.clusters, revision)
+    _set_states(connection, change.correction)
+    if change.overruled is not None:
+        opinion.put(connection, change.overruled, change.assignments.picture_N.tolist())
     moved = _moved(connection, revision)
     _resize(connection, moved)
     changed = {record.id for record in change.clusters} | {i for i in moved if i is not None}
     _remember(connection, sorted(changed), revision)
     _count(connection, moved, change.clustering)
     version = change.clustering.encoder_version if change.clustering else None
-    journal.append(
+    event_ids = journal.append(
         connection, change.events, at, revision=revision, clustering_id=clustering_id, encoder_version=version
     )
-    return revision, clustering_id
+    placed_in = _keep_fact(connection, change.correction, event_ids)
+    return Revealed(revision, clustering_id, tuple(event_ids), placed_in)
+
+
+def _keep_fact(connection: Connection, correction: Correction | None, event_ids: Sequence[int]) -> int:
+    if correction is None:
+        return 0
+    kind = correction.type or EventType.UNDONE
+    keep(connection, event_ids[0], kind, correction.cluster_id, correction.payload)
+    return correction.cluster_id or 0
+
+
+def _set_states(connection: Connection, correction: Correction | None) -> None:
+    for cluster_id, (seen, said) in ({} if correction is None else correction.states).items():
+        values = {"state": seen, "machine_state": said}
+        connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(values))
 
 
 def _add_round(connection: Connection, clustering: Clustering | None, revision: int, at: datetime) -> int | None:
@@ -67,10 +125,12 @@ def _add_round(connection: Connection, clustering: Clustering | None, revision: 
 
 def put_clusters(connection: Connection, records: Sequence[ClusterRecord], revision: int) -> None:
     """Insert new kinds and update known ones; names belong to people and are set by their events only."""
-    known = set(connection.execute(select(clusters.c.id)).scalars()) if records else set()
+    rows = connection.execute(select(clusters.c.id, clusters.c.machine_state)).all() if records else []
+    known = {row.id for row in rows}
+    merged = {row.id for row in rows if row.machine_state is not None}
     for record in records:
         values: dict[str, object] = {
-            "state": record.state,
+            "machine_state" if record.id in merged else "state": record.state,
             "coarser": record.coarser,
             "absent_rounds": record.absent_rounds,
             "last_new_picture": record.last_new_picture,

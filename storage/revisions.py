@@ -4,6 +4,8 @@
     pieces    changed assignments under the next revision, a short transaction each, so that nobody waits long
     reveal    clusters, sizes, counters, events, the clustering, and last the revision's row: all in one transaction
 
+What people change comes in one transaction instead, so that it cannot mix with the pieces of a round.
+
 Readers look at rows up to the newest row of `revisions`, so that they see all of it or nothing. Should someone else
 reveal a revision in between, the pieces are void: the writer starts again, or tells its caller (`Outdated`).
 Knows nothing about how kinds are found.
@@ -21,7 +23,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, sele
 
 from storage.errors import Outdated
 from storage.records import Assignments
-from storage.reveal import Change, reveal
+from storage.reveal import Change, Revealed, reveal
 from storage.schema import assignments, clusterings, pictures
 from storage.visible import revision_at
 
@@ -46,8 +48,8 @@ class RevisionWriter:
         self._clock = clock
         self._pause = pause
 
-    def write(self, change: Change, base: int | None = None) -> tuple[int, int | None]:
-        """Write and reveal a change; the ids of the revision and of the clustering, if it is one.
+    def write(self, change: Change, base: int | None = None) -> Revealed:
+        """Write and reveal a change.
 
         Args:
             base: the revision on which the change was worked out; None when it holds on any.
@@ -64,7 +66,22 @@ class RevisionWriter:
                     raise
         raise Outdated("other revisions kept coming in between; try again when people's corrections pause")
 
-    def _attempt(self, change: Change, base: int | None) -> tuple[int, int | None]:
+    def write_at_once(self, plan: Callable[[Connection], Change]) -> Revealed:
+        """Work out a change, write and reveal it in one transaction, which nothing can overtake: for people.
+
+        A round that is being written meanwhile is void, and is repeated on top of it. A change of 100,000 pictures
+        holds up other writers for some seconds.
+        """
+        with self._engine.begin() as connection:
+            base = revision_at(connection, None)
+            tidy(connection, base)
+            change = plan(connection)
+            last_N = _last_of_each(change.assignments.picture_N)
+            for start in range(0, len(last_N), PIECE):
+                _write_piece(connection, change.assignments, last_N[start : start + PIECE], base + 1)
+            return reveal(connection, change, base, self._clock())
+
+    def _attempt(self, change: Change, base: int | None) -> Revealed:
         with self._engine.begin() as connection:
             newest = revision_at(connection, None)
             base = newest if base is None else base

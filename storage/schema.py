@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSIONS = ("0001",)
+SCHEMA_VERSIONS = ("0001", "0002")
 """Every schema this program can read, oldest first; the last one is its own."""
 
 COUNTERS = ("pictures", "rejected", "pending", "unassigned", "behind", "next_cluster", "next_version")
@@ -221,6 +221,8 @@ clusters = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("state", String(16), nullable=False),
+    # what the agent says, of a kind that people have merged into another; `state` says `ended` then
+    Column("machine_state", String(16)),
     Column("name", Text, nullable=False),
     Column("hidden", Boolean, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -275,6 +277,17 @@ assignments = Table(
     Index(None, "cluster_id", "picture_id", "valid_to"),
     Index(None, "valid_from"),
     Index(None, "valid_to"),
+)
+
+overruled = Table(
+    "overruled",
+    metadata,
+    _picture_key(primary_key=True),
+    # what the agent says now of a picture that people have placed; None: unassigned
+    Column("cluster_id", Id),
+    Column("probability", Float, nullable=False),
+    Column("core", Boolean, nullable=False),
+    Index(None, "cluster_id"),
 )
 
 events = Table(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from storage import arrivals, corrections, counters, journal, placement, versions
+from storage import arrivals, corrections, counters, journal, placement, placing, versions
 from storage.chunks import chunks
 from storage.engine import writing
 from storage.records import (
@@ -164,8 +164,14 @@ class Store:
             Outdated: people have corrected something since `base`; nothing became visible.
             StorageError: assignments name kinds that do not exist.
         """
-        change = Change(clustering.assignments, clustering.clusters, clustering.events, clustering=clustering)
-        _, clustering_id = self._revisions.write(change, base)
+        change = Change(
+            clustering.assignments,
+            clustering.clusters,
+            clustering.events,
+            clustering=clustering,
+            overruled=clustering.overruled,
+        )
+        clustering_id = self._revisions.write(change, base).clustering_id
         assert clustering_id is not None
         return clustering_id
 
@@ -177,8 +183,12 @@ class Store:
         *,
         actor: str = "agent",
         base: int | None = None,
+        overruled: Assignments | None = None,
     ) -> int:
-        """A change between rounds, visible all at once: votes for new pictures, or people's corrections.
+        """A change between rounds, visible all at once: votes for new pictures.
+
+        Args:
+            overruled: what the agent says of those pictures that a correction decides.
 
         Returns:
             The revision's id.
@@ -186,8 +196,8 @@ class Store:
         Raises:
             Outdated, StorageError: as `add_clustering`.
         """
-        revision, _ = self._revisions.write(Change(assignments, tuple(clusters), tuple(events), actor), base)
-        return revision
+        change = Change(assignments, tuple(clusters), tuple(events), actor, overruled=overruled)
+        return self._revisions.write(change, base).revision
 
     def set_window(self, picture_ids: Sequence[int]) -> None:
         """Remember which pictures the last round looked at."""
@@ -229,10 +239,38 @@ class Store:
         """A correction counts no more; returns the event's id.
 
         Raises:
-            NotFound, Refused: as `storage.corrections.undo`.
+            NotFound, Refused: as `storage.corrections.undo` and `storage.placing.undo`.
         """
         with self._engine.begin() as connection:
-            return corrections.undo(connection, event_id, actor, self._clock())
+            if not placing.places(connection, event_id):
+                return corrections.undo(connection, event_id, actor, self._clock())
+        return self._revisions.write_at_once(lambda c: placing.undo(c, event_id, actor)).event_ids[0]
+
+    def move(self, shas: Sequence[str], to: int | None, actor: str) -> tuple[int, int]:
+        """Pictures belong to a kind, or to a new one (`to` is None) from now on; the event's id, and the kind's.
+
+        Raises:
+            NotFound, Refused: as `storage.placing.move`.
+        """
+        done = self._revisions.write_at_once(lambda c: placing.move(c, shas, to, actor))
+        return done.event_ids[0], done.placed_in
+
+    def merge(self, cluster_ids: Sequence[int], into: int, actor: str) -> int:
+        """Kinds end, and what is in them, now and later, belongs to `into`; the event's id.
+
+        Raises:
+            NotFound, Refused: as `storage.placing.merge`.
+        """
+        return self._revisions.write_at_once(lambda c: placing.merge(c, cluster_ids, into, actor)).event_ids[0]
+
+    def divide(self, cluster_id: int, shas: Sequence[str], actor: str) -> tuple[int, int]:
+        """Pictures of a kind become a kind of their own; the event's id, and the new kind's.
+
+        Raises:
+            NotFound, Refused: as `storage.placing.divide`.
+        """
+        done = self._revisions.write_at_once(lambda c: placing.divide(c, cluster_id, shas, actor))
+        return done.event_ids[0], done.placed_in
 
     # ---------------------------------------------------------------- small facts
 

@@ -27,7 +27,10 @@ from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = (["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["export"])
-CORRECTING = (["rename", "1", "moths"], ["hide", "1"], ["undo", "1"])
+CORRECTING = (
+    ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
+    ["split", "1", "abcdef"], ["undo", "1"],
+)  # fmt: skip
 # not pydantic: typer 0.29 imports it by itself
 HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
 
@@ -335,6 +338,9 @@ def test_kinds_are_named_hidden_and_that_is_undone(call: Call, own: Path, monkey
     [
         (["rename", "77", "moths"], 3, "there is no kind 77; `clusters` lists them"),
         (["rename", "1", ""], 2, "has no name already"),
+        (["move", sha(0), "--to", "old"], 2, "neither a number nor `new`"),
+        (["merge", "1", "--into", "1"], 2, "cannot be merged into itself"),
+        (["split", "1", sha(5)], 2, "is not in kind 1"),
         (["undo", "1"], 2, "only people's corrections can be undone"),
     ],
 )
@@ -344,6 +350,28 @@ def test_a_correction_that_makes_no_sense_is_one_line(
     answer = call(*arguments, "--data", str(own))
     assert (answer.code, answer.err.count("\n")) == (code, 1)
     assert says in answer.err
+
+
+def test_pictures_are_moved_merged_and_split(call: Call, own: Path) -> None:
+    where = ("--data", str(own))
+
+    def kinds() -> list[int | None]:
+        pictures = call("pictures", "--json", *where).json()
+        return [picture["cluster_id"] for picture in sorted(pictures, key=lambda one: one["id"])]
+
+    assert kinds() == [1, 1, 1, 2, 2, 2, None, None, None]
+    moved = call("move", sha(0)[:8], sha(8), "--to", "2", *where)
+    assert moved.err == "2 pictures are in kind 2 now (event 3; `undo 3` takes it back)\n"
+    assert kinds() == [2, 1, 1, 2, 2, 2, None, None, 2]
+    assert call("split", "2", sha(3), "--json", *where).json() == {"event": 4, "cluster_id": 3}
+    assert call("move", sha(7), "--to", "new", "--json", *where).json() == {"event": 5, "cluster_id": 4}
+    merged = call("merge", "1", "4", "--into", "2", *where)
+    assert "what was in 1, 4 is in kind 2 now" in merged.err
+    assert kinds() == [2, 2, 2, 3, 2, 2, None, 2, 2]
+    assert call("undo", "6", *where).code == 0
+    assert kinds() == [2, 1, 1, 3, 2, 2, None, 4, 2]
+    told = [event["type"] for event in call("history", "--json", *where).json()[2:]]
+    assert told == ["moved", "divided", "moved", "merged", "undone"]
 
 
 def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

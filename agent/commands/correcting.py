@@ -1,8 +1,9 @@
-"""Verbs by which people correct the agent: rename, hide, undo. Each is one event, and can be undone."""
+"""Verbs by which people correct the agent. Each is one event, and can be undone."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +12,10 @@ from agent.commands.doors import writing
 from agent.commands.options import DATA, Data, Json, person
 from agent.commands.output import print_json
 
+NEW = "new"
+
 Kind = Annotated[int, typer.Argument(metavar="ID", help="Number of the kind.")]
+Shas = Annotated[list[str], typer.Argument(metavar="SHA...", help="sha256 of the pictures, or its first digits.")]
 
 
 def rename(
@@ -39,6 +43,38 @@ def hide(
     _tell(event, f"kind {cluster_id} is {'shown again' if show else 'hidden'}", as_json)
 
 
+def move(
+    shas: Shas,
+    to: Annotated[str, typer.Option("--to", metavar="ID", help="Number of the kind, or `new` for one of their own.")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Put pictures into a kind; they stay there, whatever the agent finds later."""
+    with writing(data) as (store, _):
+        event, kind = store.move(shas, _target(to), person())
+    _tell(event, f"{_pictures(shas)} in kind {kind} now", as_json, cluster_id=kind)
+
+
+def merge(
+    cluster_ids: Annotated[list[int], typer.Argument(metavar="ID...", help="Kinds that end.")],
+    into: Annotated[int, typer.Option("--into", metavar="ID", help="The kind that all of it belongs to.")],
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Make one kind of several, now and for what the agent will find in them later."""
+    with writing(data) as (store, _):
+        event = store.merge(cluster_ids, into, person())
+    merged = ", ".join(str(kind) for kind in cluster_ids)
+    _tell(event, f"what was in {merged} is in kind {into} now", as_json, cluster_id=into)
+
+
+def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
+    """Make a kind of its own of some pictures of a kind."""
+    with writing(data) as (store, _):
+        event, kind = store.divide(cluster_id, shas, person())
+    _tell(event, f"{_pictures(shas)} of kind {cluster_id} in the new kind {kind} now", as_json, cluster_id=kind)
+
+
 def undo(
     event_id: Annotated[int, typer.Argument(metavar="EVENT", help="Number of the event, as `history` gives it.")],
     data: Data = DATA,
@@ -50,8 +86,21 @@ def undo(
     _tell(event, f"event {event_id} counts no more", as_json)
 
 
-def _tell(event: int, what: str, as_json: bool) -> None:
+def _target(to: str) -> int | None:
+    if to.lower() == NEW:
+        return None
+    try:
+        return int(to)
+    except ValueError:
+        raise typer.BadParameter(f"{to!r} is neither a number nor `{NEW}`", param_hint="--to") from None
+
+
+def _pictures(shas: Sequence[str]) -> str:
+    return "1 picture is" if len(shas) == 1 else f"{len(shas)} pictures are"
+
+
+def _tell(event: int, what: str, as_json: bool, **more: int) -> None:
     if as_json:
-        print_json({"event": event})
+        print_json({"event": event, **more})
     else:
         print(f"{what} (event {event}; `undo {event}` takes it back)", file=sys.stderr)

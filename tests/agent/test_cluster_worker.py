@@ -144,3 +144,62 @@ def test_a_restarted_worker_goes_on_with_its_choice(
     clusterer = Clusterer(CONFIG, np.random.default_rng(0))
     ClusterWorker(clusterer, store, queries, CONFIG, stopwatch)
     assert clusterer.state_dict() == worker._clusterer.state_dict()
+
+
+# -------------------------------------------------------------------------- people's corrections
+
+
+def kinds_of(queries: Queries, *picture_ids: int) -> list[int]:
+    found: list[int] = queries.assignments(picture_ids).cluster_N.tolist()
+    return found
+
+
+def test_rounds_votes_and_versions_respect_a_merge_and_undoing_it(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    one, two = kinds_of(queries, ids[0], ids[79])
+    event = store.merge([two], one, "anna")
+    (voted,) = store.add(blob(range(100, 101), 1))
+    worker.step()
+    assert kinds_of(queries, voted) == [one]
+    later = store.add(blob(range(120, 200), 1))
+    worker.step()
+    assert set(kinds_of(queries, *ids, *later)) == {one}
+    publish_rotated(store, queries)
+    worker.step()
+    assert set(kinds_of(queries, *ids, *later)) == {one}
+    store.undo(event, "anna")
+    assert set(kinds_of(queries, *ids[40:], voted, *later)) == {two}
+    worker.round("requested")
+    assert set(kinds_of(queries, *ids[:40])) == {one}
+    assert set(kinds_of(queries, *ids[40:], voted, *later)) == {two}
+
+
+def test_pictures_stay_where_people_put_them_through_a_new_version(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    one, two = kinds_of(queries, ids[0], ids[79])
+    event, _ = store.move([picture(0).sha256], two, "anna")
+    _, made = store.divide(one, [picture(1).sha256, picture(2).sha256], "anna")
+    for _ in range(CONFIG.patience + 1):
+        worker.round("requested")
+    publish_rotated(store, queries)
+    worker.step()
+    assert kinds_of(queries, *ids[:4]) == [two, made, made, one]
+    assert {kind.id for kind in queries.clusters()} == {one, two, made}
+    store.undo(event, "bob")
+    assert kinds_of(queries, ids[0]) == [one]
+
+
+def publish_rotated(store: Store, queries: Queries) -> None:
+    """A version under which everything lies elsewhere, and as far apart as before."""
+    ids = queries.assignments().picture_N
+    version = store.begin_version("", {})
+    _, innate, _ = queries.embeddings(ids, 1)
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
+    store.add_embeddings(version, ids.tolist(), (innate.astype(np.float64) @ rotation).astype(np.float16))
+    store.publish_version(version)

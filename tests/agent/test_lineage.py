@@ -75,6 +75,21 @@ def sizes(result: LineageResult) -> dict[int, int]:
     return dict(zip(ids.tolist(), number.tolist(), strict=True))
 
 
+def test_a_kind_by_which_people_placed_pictures_is_not_absorbed_and_does_not_end():
+    previous = kinds(active(1, size=20), active(2, size=10, placed=True))
+    result = round_of({(1, 0): 20, (2, 0): 10}, previous)
+    assert told(result) == [(EventType.ABSORBED, 1, (2,))]
+    previous = kinds(active(1, "moths", size=20), active(2, size=10, placed=True))
+    result = round_of({(1, 0): 20, (2, 0): 10}, previous)
+    assert sizes(result) == {1: 20, 2: 10}
+    assert told(result) == []
+    for _ in range(CONFIG.patience + 1):
+        result = round_of({(1, 0): 20, (2, -1): 10}, previous)
+        previous = previous | kinds(*result.clusters)
+    assert EventType.DISAPPEARED not in {kind for kind, _, _ in told(result)}
+    assert sizes(result)[2] == 10
+
+
 def test_first_round_emerges_everything():
     #        a   b
     # new   10   8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from storage.fold import NEWBORN, Face, PastEvent, fold
@@ -61,3 +63,17 @@ def test_undone_merge_never_happened() -> None:
 
 def test_events_about_no_kind_change_none() -> None:
     assert fold(past((E.PAUSED, None, (), {}), (E.SHIFT_DETECTED, None, (), {"novelty": 1.0}))) == {}
+
+
+def test_a_merged_kind_has_ended_whatever_the_agent_says_of_it_later() -> None:
+    told = past((E.CONFIRMED, 2, (), {}), (E.MERGED, 1, (2,), {}), (E.REVIVED, 2, (), {}))
+    assert fold(told)[2].state is ClusterState.ENDED
+
+
+def test_a_kind_that_people_made_is_there_as_long_as_that_counts() -> None:
+    made = past((E.MOVED, 5, (), {"made": True}), (E.DIVIDED, 1, (6,), {}), (E.MOVED, 1, (), {}))
+    assert {kind: face.state for kind, face in fold(made).items()} == {
+        5: ClusterState.ACTIVE, 6: ClusterState.ACTIVE, 1: ClusterState.PROVISIONAL,
+    }  # fmt: skip
+    undone = [*made, *past((E.UNDONE, 5, (), {"event_id": 1}))]
+    assert fold(replace(event, id=number) for number, event in enumerate(undone, 1))[5].state is ClusterState.ENDED

@@ -320,5 +320,5 @@ def test_kinds_and_members_of_the_present(store: Store, queries: Queries) -> Non
     store.add_clustering(round_of({ids[0]: one, ids[1]: two, ids[2]: None}))
     store.add_clustering(round_of({ids[0]: two, ids[1]: two}, through=ids[2]))
     assert queries.kinds_of([sha(i) for i in range(4)]) == {sha(0): two, sha(1): two}
-    assert queries.members([one]).picture_N.tolist() == []
-    assert queries.members([one, two]).picture_N.tolist() == ids[:2]
+    assert queries.said_members([one]).picture_N.tolist() == []
+    assert queries.said_members([one, two]).picture_N.tolist() == ids[:2]

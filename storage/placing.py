@@ -1,0 +1,266 @@
+"""People say where pictures belong: move, merge, divide, and the undoing of that, worked out on a revision.
+
+Each function reads on an open transaction and gives back the change that is to become visible; it writes nothing
+but the number of a kind that it makes.
+What the agent says of the pictures is kept (`storage.opinion`), so that undoing gives back what it says by then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, select
+
+from storage import corrections, counters, journal, opinion
+from storage.errors import NotFound, Refused
+from storage.overrule import Fact, overrule, rows_of
+from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
+from storage.reveal import Change, Correction
+from storage.schema import clusters, pictures
+from storage.schema import corrections as facts_table
+
+FEWEST_DIGITS = 6
+EXEMPLARS = 8
+State = tuple[ClusterState, ClusterState | None]
+"""As everyone sees a kind, and as the agent does where that is something else."""
+
+
+def move(connection: Connection, shas: Sequence[str], to: int | None, actor: str) -> Change:
+    """Pictures belong to the kind `to`, or to one that is made for them.
+
+    Raises:
+        NotFound: there is no such picture or kind.
+        Refused: the kind has ended, or an abbreviated hash means several pictures.
+    """
+    ids = picture_ids(connection, shas)
+    if to is not None:
+        corrections.living(connection, to)
+    target = new_id(connection) if to is None else to
+    before = Counter(opinion.visible_of(connection, ids).cluster_N.tolist())
+    detail: dict[str, object] = {"pictures": len(ids), "from": {str(kind): n for kind, n in sorted(before.items())}}
+    event = Event(EventType.MOVED, target, detail=detail | ({"made": True} if to is None else {}), actor=actor)
+    made = () if to is not None else (made_kind(target, ids),)
+    return changed(connection, ids, event, Fact(0, target, pictures=tuple(ids)), made)
+
+
+def merge(connection: Connection, cluster_ids: Sequence[int], into: int, actor: str) -> Change:
+    """Kinds end, and all that is in them, now and later, belongs to the kind `into`.
+
+    Raises:
+        NotFound: there is no such kind.
+        Refused: one of them has ended, or `into` is among them.
+    """
+    sources = tuple(dict.fromkeys(cluster_ids))
+    if into in sources:
+        raise Refused(f"kind {into} cannot be merged into itself; leave it out of the list")
+    corrections.living(connection, into)
+    states = {source: asleep(corrections.living(connection, source)) for source in sources}
+    ids = opinion.members_seen(connection, sources)
+    event = Event(EventType.MERGED, into, sources, {"pictures": len(ids)}, actor)
+    return changed(connection, ids, event, Fact(0, into, kinds=sources), states=states)
+
+
+def divide(connection: Connection, cluster_id: int, shas: Sequence[str], actor: str) -> Change:
+    """Pictures of a kind become a kind of their own.
+
+    Raises:
+        NotFound: there is no such picture or kind.
+        Refused: the kind has ended, does not hold them, or would be empty without them.
+    """
+    kind = corrections.living(connection, cluster_id)
+    ids = picture_ids(connection, shas)
+    seen = opinion.visible_of(connection, ids)
+    strangers = set(ids) - set(seen.picture_N[seen.cluster_N == cluster_id].tolist())
+    if strangers:
+        shown = connection.execute(select(pictures.c.sha256).where(pictures.c.id == min(strangers))).scalar_one()
+        raise Refused(f"picture {shown[:12]} is not in kind {cluster_id}; `move` takes pictures from anywhere")
+    if len(ids) >= kind.size:
+        raise Refused(f"that is all of kind {cluster_id}; `rename` it, or name fewer pictures")
+    made = made_kind(new_id(connection), ids, parents=(cluster_id,))
+    event = Event(EventType.DIVIDED, cluster_id, (made.id,), {"pictures": len(ids)}, actor)
+    return changed(connection, ids, event, Fact(0, made.id, pictures=tuple(ids)), (made,))
+
+
+def places(connection: Connection, event_id: int) -> bool:
+    """Whether undoing an event changes where pictures belong.
+
+    Raises:
+        NotFound, Refused: as `storage.corrections.require_undoable`.
+    """
+    corrections.require_undoable(connection, event_id)
+    origin = select(facts_table.c.type).where(facts_table.c.event_id == corrections.origin_of(connection, event_id))
+    return connection.execute(origin).scalar() in opinion.PLACING
+
+
+def undo(connection: Connection, event_id: int, actor: str) -> Change:
+    """A correction that placed pictures counts no more, or again.
+
+    Raises:
+        NotFound, Refused: as `storage.corrections.undo`; and where later corrections speak of the kind that it made,
+            or the kinds that it would merge again have ended since.
+    """
+    event = corrections.require_undoable(connection, event_id)
+    origin = corrections.origin_of(connection, event_id)
+    row = connection.execute(select(facts_table).where(facts_table.c.event_id == origin)).one()
+    fact, again = opinion.fact_of(row), not row.active
+    facts = [other for other in opinion.facts(connection) if other.event_id != origin]
+    if again:
+        facts = sorted([*facts, fact], key=lambda one: one.event_id)
+    states = states_after(connection, row, fact, again)
+    ids = sorted({*fact.pictures, *touched(connection, fact, again)})
+    told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
+    return change_of(connection, ids, facts, told, Correction(states=states))
+
+
+# -------------------------------------------------------------------------- parts
+
+
+def picture_ids(connection: Connection, shas: Sequence[str]) -> list[int]:
+    """Ids of pictures by content hash, each once; a hash may be cut off after six digits where it stays clear.
+
+    Raises:
+        NotFound: there is no such picture.
+        Refused: it means several, or is no hash.
+    """
+    found: list[int] = []
+    for sha in dict.fromkeys(one.strip().lower() for one in shas):
+        if len(sha) < FEWEST_DIGITS or set(sha) - set("0123456789abcdef"):
+            raise Refused(
+                f"{sha!r} is no sha256; give its first {FEWEST_DIGITS} digits or more, as `pictures` shows it"
+            )
+        alike = select(pictures.c.id).where(pictures.c.sha256 >= sha, pictures.c.sha256 < sha + "g").limit(2)
+        matches = list(connection.execute(alike).scalars())
+        if not matches:
+            raise NotFound(f"there is no picture {sha[:12]}; `pictures` lists them")
+        if len(matches) > 1:
+            raise Refused(f"{sha} means more than one picture; give more of its digits")
+        found += matches
+    if not found:
+        raise Refused("no picture was named; give the sha256 of one or more")
+    return list(dict.fromkeys(found))
+
+
+def new_id(connection: Connection) -> int:
+    """An id that no kind ever had."""
+    return counters.take(connection, "next_cluster")
+
+
+def made_kind(cluster_id: int, ids: Sequence[int], parents: tuple[int, ...] = ()) -> ClusterRecord:
+    """A kind by a person's hand."""
+    newest = max(ids)
+    return ClusterRecord(
+        cluster_id, ClusterState.ACTIVE, parents=parents, last_new_picture=newest, exemplars=tuple(ids[:EXEMPLARS])
+    )
+
+
+def asleep(kind: Row[Any]) -> State:
+    """Ended for everyone, while the agent goes on following it."""
+    return ClusterState.ENDED, ClusterState(kind.machine_state or kind.state)
+
+
+def changed(
+    connection: Connection,
+    ids: Sequence[int],
+    event: Event,
+    fact: Fact,
+    made: tuple[ClusterRecord, ...] = (),
+    states: Mapping[int, State] | None = None,
+) -> Change:
+    """What a new fact makes of these pictures."""
+    payload = {"pictures": list(fact.pictures), "kinds": list(fact.kinds)}
+    correction = Correction(event.type, fact.cluster_id, payload, states or {})
+    return change_of(connection, ids, [*opinion.facts(connection), fact], event, correction, made)
+
+
+def change_of(
+    connection: Connection,
+    ids: Sequence[int],
+    facts: Sequence[Fact],
+    event: Event,
+    correction: Correction,
+    made: tuple[ClusterRecord, ...] = (),
+) -> Change:
+    """All facts folded anew over what the agent says of these pictures."""
+    said = with_waiting(opinion.machine_of(connection, ids), ids)
+    wanted, decided_N = overrule(said, facts)
+    return Change(
+        wanted,
+        made,
+        (event,),
+        event.actor,
+        overruled=rows_of(said, decided_N),
+        correction=correction,
+    )
+
+
+def with_waiting(said: Assignments, ids: Sequence[int]) -> Assignments:
+    """Pictures that wait for their first round belong nowhere yet."""
+    waiting_M = np.setdiff1d(np.array(ids, dtype=np.int64), said.picture_N)
+    nothing_M = np.zeros(len(waiting_M))
+    return Assignments(
+        np.concatenate([said.picture_N, waiting_M]),
+        np.concatenate([said.cluster_N, np.full(len(waiting_M), opinion.NONE, dtype=np.int64)]),
+        np.concatenate([said.probability_N, nothing_M.astype(np.float32)]),
+        np.concatenate([said.core_N, nothing_M.astype(np.bool_)]),
+    )
+
+
+# -------------------------------------------------------------------------- undoing
+
+
+def states_after(connection: Connection, row: Row[Any], fact: Fact, again: bool) -> dict[int, State]:
+    """How kinds stand once the fact counts no more, or counts again.
+
+    Raises:
+        Refused: that would take a kind away of which later corrections speak, or needs kinds that have ended.
+    """
+    if again:
+        for needed in fact.kinds if made_by(connection, row) else (*fact.kinds, fact.cluster_id):
+            require_followed(connection, needed)
+    if made_by(connection, row):
+        if not again:
+            require_unmentioned(connection, fact)
+        return {fact.cluster_id: (ClusterState.ACTIVE if again else ClusterState.ENDED, None)}
+    states: dict[int, State] = {}
+    for kind in connection.execute(select(clusters).where(clusters.c.id.in_(fact.kinds))).all():
+        if not again:
+            corrections.require_free(connection, kind.name, kind.id)
+        states[kind.id] = asleep(kind) if again else (ClusterState(kind.machine_state or kind.state), None)
+    return states
+
+
+def require_followed(connection: Connection, cluster_id: int) -> None:
+    """Refuse a kind that has ended; one that was merged into another leads there."""
+    kind = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one()
+    if kind.machine_state is None:
+        corrections.living(connection, cluster_id)
+
+
+def made_by(connection: Connection, row: Row[Any]) -> bool:
+    """Whether the fact made its kind."""
+    event = next(one for one in journal.read_past(connection, types=[EventType(row.type)]) if one.id == row.event_id)
+    return event.type is EventType.DIVIDED or bool(event.detail.get("made"))
+
+
+def require_unmentioned(connection: Connection, fact: Fact) -> None:
+    """A kind that a fact made goes with it only where no other correction speaks of it."""
+    counting = select(facts_table).where(facts_table.c.active, facts_table.c.event_id != fact.event_id)
+    for other in connection.execute(counting.order_by(facts_table.c.event_id.desc())):
+        speaks = other.type != EventType.UNDONE and other.cluster_id == fact.cluster_id
+        if speaks or fact.cluster_id in other.payload.get("kinds", ()):
+            raise Refused(
+                f"kind {fact.cluster_id} was made by event {fact.event_id}, and event {other.event_id} speaks of it; "
+                f"`undo {other.event_id}` first"
+            )
+
+
+def touched(connection: Connection, fact: Fact, again: bool) -> list[int]:
+    """Pictures beside those named for which it matters whether a fact about kinds counts."""
+    if not fact.kinds:
+        return []
+    if again:
+        return opinion.members_seen(connection, fact.kinds)
+    return [*opinion.members_said(connection, fact.kinds), *opinion.decided_into(connection, fact.cluster_id)]

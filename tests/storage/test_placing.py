@@ -1,0 +1,318 @@
+"""People say where pictures belong, rounds respect it, and undoing gives back what the agent says by then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, func, select
+
+from storage import counters
+from storage.errors import NotFound, Outdated, Refused
+from storage.overrule import overrule, rows_of
+from storage.queries import Queries
+from storage.records import Clustering, ClusterState, Event, EventType
+from storage.schema import overruled
+from storage.store import Store
+from tests.factories import Clock, assign, pictures, round_of, sha
+
+ONE, TWO, THREE = 1, 2, 3
+
+
+@pytest.fixture
+def ids(store: Store) -> list[int]:
+    """Nine pictures in three kinds, three each."""
+    ids = store.add(pictures(range(9)))
+    store.allocate_clusters(3)
+    store.add_clustering(round_of(by_threes(ids)))
+    return ids
+
+
+def by_threes(ids: list[int]) -> dict[int, int | None]:
+    return {picture: 1 + i // 3 for i, picture in enumerate(ids)}
+
+
+def kinds(queries: Queries) -> list[int]:
+    """The kind of each picture, in order."""
+    found: list[int] = queries.assignments().cluster_N.tolist()
+    return found
+
+
+def said(queries: Queries) -> list[int]:
+    found: list[int] = queries.said(queries.assignments().picture_N).cluster_N.tolist()
+    return found
+
+
+def next_round(store: Store, queries: Queries, wanted: dict[int, int | None], base: int | None = None) -> None:
+    """As the cluster worker does it."""
+    one = round_of(wanted)
+    visible, decided_N = overrule(one.assignments, queries.facts())
+    records = {record.id: record for record in queries.living_clusters()}
+    store.add_clustering(
+        Clustering(
+            one.encoder_version, one.through_picture, one.window_size, one.seconds, one.parameters,
+            tuple(records.get(cluster.id, cluster) for cluster in one.clusters), visible, (),
+            rows_of(one.assignments, decided_N),
+        ),
+        base=base,
+    )  # fmt: skip
+
+
+def states(queries: Queries) -> dict[int, ClusterState]:
+    return {kind.id: kind.state for kind in queries.clusters(include_ended=True)}
+
+
+def counted_right(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        counted, kept = counters.recount(connection), counters.read(connection)
+    return all(kept[name] == value for name, value in counted.items())
+
+
+def decided(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(overruled)).scalar_one()
+
+
+# -------------------------------------------------------------------------- move
+
+
+def test_moved_pictures_stay_where_people_put_them(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    event, kind = store.move([sha(0), sha(3)], THREE, "anna")
+    assert (kind, kinds(queries)) == (THREE, [3, 1, 1, 3, 2, 2, 3, 3, 3])
+    told = queries.history()[-1]
+    assert (told.id, told.type, told.actor, told.cluster_id) == (event, EventType.MOVED, "anna", THREE)
+    assert told.detail == {"pictures": 2, "from": {"1": 1, "2": 1}}
+    next_round(store, queries, by_threes(ids))
+    assert kinds(queries) == [3, 1, 1, 3, 2, 2, 3, 3, 3]
+    assert said(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert {kind.id: kind.size for kind in queries.clusters()} == {1: 2, 2: 2, 3: 5}
+    assert counted_right(engine)
+
+
+def test_undoing_gives_back_what_the_agent_says_by_then(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    event, _ = store.move([sha(0)], THREE, "anna")
+    next_round(store, queries, {**by_threes(ids), ids[0]: 2})
+    assert kinds(queries)[0] == 3
+    undone = store.undo(event, "anna")
+    assert kinds(queries)[0] == 2
+    assert decided(engine) == 0
+    store.undo(undone, "bob")
+    assert (kinds(queries)[0], said(queries)[0], decided(engine)) == (3, 2, 1)
+
+
+def test_a_move_makes_a_kind(store: Store, queries: Queries, ids: list[int]) -> None:
+    event, kind = store.move([sha(0), sha(8)], None, "anna")
+    assert kind == 4
+    assert kinds(queries) == [4, 1, 1, 2, 2, 2, 3, 3, 4]
+    assert states(queries)[kind] is ClusterState.ACTIVE
+    assert [record.placed for record in queries.living_clusters()] == [False, False, False, True]
+    store.undo(event, "anna")
+    assert kinds(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert states(queries)[kind] is ClusterState.ENDED
+
+
+def test_a_picture_that_waits_for_its_first_round_can_be_moved(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    (late,) = store.add(pictures([20]))
+    event, _ = store.move([sha(20)], ONE, "anna")
+    assert kinds(queries)[-1] == ONE
+    assert counted_right(engine)
+    next_round(store, queries, {**by_threes(ids), late: None})
+    assert kinds(queries)[-1] == ONE
+    store.undo(event, "anna")
+    assert kinds(queries)[-1] == -1
+    assert counted_right(engine)
+
+
+def test_a_hash_may_be_cut_off(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.move([sha(0)[:12].upper()], TWO, "anna")
+    assert kinds(queries)[0] == TWO
+
+
+# -------------------------------------------------------------------------- merge
+
+
+def test_merged_kinds_end_and_what_the_agent_puts_into_them_later_follows(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    store.merge([ONE, TWO], THREE, "anna")
+    assert kinds(queries) == [3] * 9
+    assert states(queries) == {1: ClusterState.ENDED, 2: ClusterState.ENDED, 3: ClusterState.ACTIVE}
+    (late,) = store.add(pictures([20]))
+    next_round(store, queries, {**by_threes(ids), late: ONE})
+    assert kinds(queries) == [3] * 10
+    assert states(queries)[ONE] is ClusterState.ENDED
+    assert [record.state for record in queries.living_clusters()] == [ClusterState.ACTIVE] * 3
+    assert counted_right(engine)
+
+
+def test_a_merge_is_undone_many_rounds_later(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
+    event = store.merge([ONE], TWO, "anna")
+    late = store.add(pictures([20, 21]))
+    next_round(store, queries, {**by_threes(ids), late[0]: ONE, late[1]: TWO})
+    next_round(store, queries, {**by_threes(ids), late[0]: ONE, late[1]: TWO, ids[0]: THREE})
+    undone = store.undo(event, "bob")
+    assert kinds(queries) == [3, 1, 1, 2, 2, 2, 3, 3, 3, 1, 2]
+    assert states(queries) == dict.fromkeys((1, 2, 3), ClusterState.ACTIVE)
+    assert (decided(engine), counted_right(engine)) == (0, True)
+    store.undo(undone, "bob")
+    assert kinds(queries) == [3, 2, 2, 2, 2, 2, 3, 3, 3, 2, 2]
+    assert states(queries)[ONE] is ClusterState.ENDED
+
+
+def test_what_was_believed_while_kinds_were_merged(
+    store: Store, queries: Queries, clock: Clock, ids: list[int]
+) -> None:
+    store.add_events([Event(EventType.CONFIRMED, kind) for kind in (1, 2, 3)])
+    before = clock.now
+    clock.tick(60)
+    event = store.merge([ONE], TWO, "anna")
+    while_merged = clock.now
+    store.add_events([Event(EventType.DORMANT, ONE)])
+    clock.tick(60)
+    store.undo(event, "anna")
+    for when, state, size in ((before, "active", 3), (while_merged, "ended", 0), (None, "active", 3)):
+        kind = queries.cluster(ONE, as_of=when).cluster
+        assert (kind.state, kind.size) == (state, size)
+
+
+# -------------------------------------------------------------------------- divide
+
+
+def test_a_divided_kind_has_a_parent_and_its_own_pictures(store: Store, queries: Queries, ids: list[int]) -> None:
+    event, kind = store.divide(ONE, [sha(0)], "anna")
+    assert kinds(queries) == [kind, 1, 1, 2, 2, 2, 3, 3, 3]
+    detail = queries.cluster(kind)
+    assert (detail.cluster.parents, detail.cluster.state) == ((ONE,), ClusterState.ACTIVE)
+    assert queries.cluster(ONE).children == (kind,)
+    next_round(store, queries, by_threes(ids))
+    assert kinds(queries)[0] == kind
+    store.undo(event, "anna")
+    assert kinds(queries)[0] == ONE
+    assert states(queries)[kind] is ClusterState.ENDED
+
+
+# -------------------------------------------------------------------------- together
+
+
+def test_corrections_on_corrections_are_undone_in_any_order(store: Store, queries: Queries, ids: list[int]) -> None:
+    moved, _ = store.move([sha(0)], TWO, "anna")
+    merged = store.merge([TWO], THREE, "bob")
+    assert kinds(queries) == [3, 1, 1, 3, 3, 3, 3, 3, 3]
+    back = store.undo(moved, "anna")
+    assert kinds(queries) == [1, 1, 1, 3, 3, 3, 3, 3, 3]
+    store.undo(back, "anna")
+    store.undo(merged, "bob")
+    assert kinds(queries) == [2, 1, 1, 2, 2, 2, 3, 3, 3]
+    store.undo(moved, "anna")
+    assert kinds(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_kind_that_people_made_goes_last(store: Store, queries: Queries, ids: list[int]) -> None:
+    made, kind = store.move([sha(0)], None, "anna")
+    later, _ = store.move([sha(4)], kind, "bob")
+    with pytest.raises(Refused, match=f"made by event {made}, and event {later} speaks of it; `undo {later}` first"):
+        store.undo(made, "anna")
+    store.undo(later, "bob")
+    store.undo(made, "anna")
+    assert kinds(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_name_is_not_lost_with_the_kind_that_bears_it(store: Store, ids: list[int]) -> None:
+    made, kind = store.divide(ONE, [sha(0)], "anna")
+    named = store.rename(kind, "moths", "bob")
+    with pytest.raises(Refused, match=f"event {named} speaks of it"):
+        store.undo(made, "anna")
+
+
+def test_a_merge_that_is_made_again_leads_on_through_a_later_one(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    undone = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    later = store.merge([TWO], THREE, "bob")
+    store.undo(undone, "anna")
+    assert kinds(queries) == [3] * 9
+    store.undo(later, "bob")
+    assert kinds(queries) == [2, 2, 2, 2, 2, 2, 3, 3, 3]
+
+
+def test_nothing_is_put_again_into_a_kind_that_has_ended(store: Store, ids: list[int]) -> None:
+    made, kind = store.move([sha(0)], None, "anna")
+    back = store.undo(store.move([sha(4)], kind, "bob")[0], "bob")
+    store.undo(made, "anna")
+    with pytest.raises(Refused, match=f"kind {kind} has ended"):
+        store.undo(back, "bob")
+
+
+@pytest.mark.parametrize(
+    ("correct", "error", "says"),
+    [
+        (lambda store: store.move([sha(99)], ONE, "anna"), NotFound, f"no picture {sha(99)[:12]}"),
+        (lambda store: store.move(["abc"], ONE, "anna"), Refused, "first 6 digits or more"),
+        (lambda store: store.move([], ONE, "anna"), Refused, "no picture was named"),
+        (lambda store: store.move([sha(0)], 77, "anna"), NotFound, "no kind 77"),
+        (lambda store: store.merge([ONE], ONE, "anna"), Refused, "cannot be merged into itself"),
+        (lambda store: store.merge([ONE, 77], TWO, "anna"), NotFound, "no kind 77"),
+        (lambda store: store.divide(ONE, [sha(0), sha(5)], "anna"), Refused, "is not in kind 1; `move` takes"),
+        (lambda store: store.divide(ONE, [sha(0), sha(1), sha(2)], "anna"), Refused, "all of kind 1; `rename` it"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(
+    store: Store,
+    queries: Queries,
+    ids: list[int],
+    correct: Callable[[Store], object],
+    error: type[Exception],
+    says: str,
+) -> None:
+    before = (queries.revision(), len(queries.history()), kinds(queries))
+    with pytest.raises(error, match=says):
+        correct(store)
+    assert (queries.revision(), len(queries.history()), kinds(queries)) == before
+
+
+def test_a_round_that_ran_meanwhile_is_repeated_and_loses_nothing(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    base = queries.revision()
+    store.move([sha(0)], THREE, "anna")
+    with pytest.raises(Outdated):
+        next_round(store, queries, by_threes(ids), base=base)
+    next_round(store, queries, by_threes(ids), base=queries.revision())
+    assert kinds(queries)[0] == THREE
+
+
+def test_people_and_rounds_at_once_lose_nothing(store: Store, queries: Queries, ids: list[int]) -> None:
+    def correct(number: int) -> None:
+        store.move([sha(number)], THREE, f"person {number}")
+
+    people = [threading.Thread(target=correct, args=(number,)) for number in range(6)]
+    for person in people:
+        person.start()
+    while any(person.is_alive() for person in people):
+        try:
+            next_round(store, queries, by_threes(ids), base=queries.revision())
+        except Outdated:
+            continue
+    for person in people:
+        person.join()
+    assert kinds(queries) == [THREE] * 9
+    assert sum(event.type is EventType.MOVED for event in queries.history()) == 6
+
+
+def test_votes_between_rounds_follow_a_merge(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.merge([ONE], TWO, "anna")
+    (late,) = store.add(pictures([20]))
+    votes = assign({late: ONE}, probability=0.5, core=False)
+    wanted, decided_N = overrule(votes, queries.facts())
+    store.revise(wanted, overruled=rows_of(votes, decided_N))
+    assert kinds(queries)[-1] == TWO
+    assert np.isclose(queries.assignments([late]).probability_N[0], 0.5)
+    assert said(queries)[-1] == ONE
