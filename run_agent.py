@@ -31,7 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    working.run, asking.status, asking.clusters, asking.cluster, asking.history, pictures.pictures, pictures.export,
+    working.run, asking.status, asking.clusters, asking.cluster, asking.history,
+    pictures.pictures, pictures.picture, pictures.changes, pictures.export,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,
 ):  # fmt: skip

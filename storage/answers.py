@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from storage.change_queries import ChangeQueries
 from storage.kind_queries import KindQueries
 from storage.picture_queries import PictureQueries
 from storage.schema import pictures, state, thumbnails
 
 
-class Answers(KindQueries, PictureQueries):
+class Answers(KindQueries, PictureQueries, ChangeQueries):
     """What people ask. Args: engine: from `storage.engine.open_engine`."""
 
     def thumbnail(self, sha256: str) -> bytes | None:

@@ -32,6 +32,7 @@ from storage.schema import (
 from storage.visible import revision_at
 
 BORDERLINE = 12
+AGENT, PEOPLE = "agent", "people"
 
 
 class KindQueries(Reader):
@@ -91,15 +92,17 @@ class KindQueries(Reader):
         type: EventType | str | None = None,
         cluster: int | None = None,
         limit: int | None = None,
+        by: str | None = None,
     ) -> list[EventRow]:
         """Events, oldest first; with `limit`, the newest ones.
 
         Args:
             since, until: both included.
             cluster: events about this kind, or in which it plays another part.
+            by: who did it: `agent`, a person, or `people` for everyone but the agent.
         """
         with self._moment() as connection:
-            return _history(connection, since, until, type, cluster, limit)
+            return _history(connection, since, until, type, cluster, limit, by)
 
     def paused(self) -> bool:
         """Whether learning was paused and not resumed since."""
@@ -185,8 +188,11 @@ def _history(
     type: EventType | str | None = None,
     cluster: int | None = None,
     limit: int | None = None,
+    by: str | None = None,
 ) -> list[EventRow]:
     query = select(events)
+    if by is not None:
+        query = query.where(events.c.actor != AGENT if by == PEOPLE else events.c.actor == by)
     if since is not None:
         query = query.where(events.c.at >= since)
     if until is not None:

@@ -97,6 +97,12 @@ def borderline(connection: Connection, cluster: int, limit: int, as_of: datetime
     return _rows(connection, query.order_by(assignments.c.probability, pictures.c.id), as_of)
 
 
+def picture_of(connection: Connection, picture_id: int, as_of: datetime | None) -> PictureRow | None:
+    """One picture by id; None where there is none, or was none yet."""
+    found = _rows(connection, _picture_query(connection, None, None, as_of).where(pictures.c.id == picture_id), as_of)
+    return found[0] if found else None
+
+
 def _rows(connection: Connection, query: Select[Any], as_of: datetime | None) -> list[PictureRow]:
     """Run a query for `PICTURE_COLUMNS`."""
     rows = connection.execute(query).all()

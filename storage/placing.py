@@ -15,14 +15,14 @@ import numpy as np
 from sqlalchemy import Connection, Row, select
 
 from storage import corrections, counters, journal, opinion
-from storage.errors import NotFound, Refused
+from storage.errors import Refused
+from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
 from storage.schema import clusters, pictures
 from storage.schema import corrections as facts_table
 
-FEWEST_DIGITS = 6
 EXEMPLARS = 8
 State = tuple[ClusterState, ClusterState | None]
 """As everyone sees a kind, and as the agent does where that is something else."""
@@ -116,31 +116,6 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
 
 
 # -------------------------------------------------------------------------- parts
-
-
-def picture_ids(connection: Connection, shas: Sequence[str]) -> list[int]:
-    """Ids of pictures by content hash, each once; a hash may be cut off after six digits where it stays clear.
-
-    Raises:
-        NotFound: there is no such picture.
-        Refused: it means several, or is no hash.
-    """
-    found: list[int] = []
-    for sha in dict.fromkeys(one.strip().lower() for one in shas):
-        if len(sha) < FEWEST_DIGITS or set(sha) - set("0123456789abcdef"):
-            raise Refused(
-                f"{sha!r} is no sha256; give its first {FEWEST_DIGITS} digits or more, as `pictures` shows it"
-            )
-        alike = select(pictures.c.id).where(pictures.c.sha256 >= sha, pictures.c.sha256 < sha + "g").limit(2)
-        matches = list(connection.execute(alike).scalars())
-        if not matches:
-            raise NotFound(f"there is no picture {sha[:12]}; `pictures` lists them")
-        if len(matches) > 1:
-            raise Refused(f"{sha} means more than one picture; give more of its digits")
-        found += matches
-    if not found:
-        raise Refused("no picture was named; give the sha256 of one or more")
-    return list(dict.fromkeys(found))
 
 
 def new_id(connection: Connection) -> int:

@@ -123,6 +123,48 @@ class PictureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BelongedRow:
+    """Where a picture belonged from a time on; `cluster_id` is None where it was unassigned.
+
+    Attributes:
+        actor: who said so.
+        encoder_version: of the round that said so; None where it was no round.
+    """
+
+    at: datetime
+    cluster_id: int | None
+    cluster_name: str
+    probability: float
+    is_core: bool
+    actor: str
+    encoder_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureDetail:
+    """One picture in full.
+
+    Attributes:
+        uris: where it lies.
+        belonged: where it has belonged, oldest first.
+    """
+
+    picture: PictureRow
+    uris: tuple[str, ...]
+    belonged: tuple[BelongedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
+    """A picture that changed its kind between two moments; None means unassigned."""
+
+    sha256: str
+    uri: str
+    was: int | None
+    belongs: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterDetail:
     """One kind in full.
 

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, FromClause, and_, or_, select,
 from storage.schema import assignments, locations, revisions
 
 
-def visible(revision: int) -> ColumnElement[bool]:
-    """Assignments as they stood at a revision; those of unfinished writers are beyond it."""
-    still = or_(assignments.c.valid_to.is_(None), assignments.c.valid_to > revision)
-    return and_(assignments.c.valid_from <= revision, still)
+def visible(revision: int, rows: FromClause = assignments) -> ColumnElement[bool]:
+    """Assignments, or an alias of them, as they stood at a revision; those of unfinished writers are beyond it."""
+    still = or_(rows.c.valid_to.is_(None), rows.c.valid_to > revision)
+    return and_(rows.c.valid_from <= revision, still)
 
 
 def present(as_of: datetime | None, places: FromClause = locations) -> ColumnElement[bool]:

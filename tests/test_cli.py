@@ -26,7 +26,9 @@ from storage.store import Store
 from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
-READING = (["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["export"])
+READING = (
+    ["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["picture", sha(0)], ["changes"], ["export"],
+)  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
     ["split", "1", "abcdef"], ["undo", "1"],
@@ -113,6 +115,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         (["history", "--since", "soonish"], "2026-11-22"),
         (["pictures", "--status", "lost"], "rejected"),
         (["pictures", "--unassigned", "--status", "pending"], "contradicts"),
+        (["changes", "--encoder", "2", "--since", "1d"], "stands for two moments"),
         (["export", "--format", "xml"], "folders"),
         (["export", "--format", "folders"], "--out"),
         (["config"], "--help"),
@@ -287,6 +290,44 @@ def test_pictures_by_kind_and_status(call: Call, filled: Path) -> None:
     assert len(page.out.splitlines()) == 3
     assert "--limit 0" in page.err
     assert call("pictures", "--data", str(filled), "--limit", "9").err == ""
+
+
+def test_one_picture_and_where_it_has_belonged(call: Call, filled: Path) -> None:
+    where = ("--data", str(filled))
+    detail = call("picture", sha(3)[:10], "--json", *where).json()
+    assert (detail["picture"]["sha256"], detail["picture"]["cluster_id"]) == (sha(3), 2)
+    assert detail["uris"] == ["/pictures/3.jpg"]
+    assert [(one["cluster_id"], one["actor"], one["encoder_version"]) for one in detail["belonged"]] == [
+        (1, "agent", 1),
+        (2, "agent", 1),
+    ]
+    then = call("picture", sha(3), "--as-of", EPOCH.isoformat(), "--json", *where).json()
+    assert (then["picture"]["cluster_id"], len(then["belonged"])) == (1, 1)
+    shown = call("picture", sha(8), *where)
+    assert "pending" in shown.out
+    assert "nowhere yet" in shown.err
+    assert call("picture", sha(77), *where).code == 3
+
+
+def test_which_pictures_changed_their_kind(call: Call, filled: Path) -> None:
+    where = ("--data", str(filled))
+    changed = call("changes", "--json", *where).json()
+    assert changed == [{"sha256": sha(n), "uri": f"/pictures/{n}.jpg", "was": 1, "belongs": 2} for n in (3, 4, 5)]
+    assert call("changes", "--since", EPOCH.isoformat(), "--json", *where).json() == changed
+    assert call("changes", "--since", EPOCH.isoformat(), "--cluster", "7", "--json", *where).json() == []
+    assert call("changes", "--encoder", "1", "--json", *where).json() == []
+    assert "under encoder version 5" in call("changes", "--encoder", "5", *where).err
+    some = call("changes", "--limit", "2", *where)
+    assert (len(some.out.splitlines()), some.err) == (3, "the first 2; --limit 0 shows all\n")
+
+
+def test_history_by_people(call: Call, own: Path) -> None:
+    where = ("--data", str(own))
+    call("rename", "1", "moths", *where)
+    events = call("history", "--json", *where).json()
+    who = events[-1]["actor"]
+    for by, types in (("people", ["renamed"]), (who, ["renamed"]), ("agent", ["emerged", "split"]), ("nobody", [])):
+        assert [event["type"] for event in call("history", "--by", by, "--json", *where).json()] == types
 
 
 def test_export_to_stdout_and_to_a_file(call: Call, filled: Path, tmp_path: Path) -> None:

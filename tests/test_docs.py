@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from storage.engine import database_url, open_engine
+from storage.migrate import migrate
 from tests.pictures import FAMILIES, jpeg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +74,19 @@ def test_examples_work(page: Path, place: Path) -> None:
             [*shell, text], cwd=place, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         assert done.returncode == 0, f"{page.name}:\n{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+SQL = [text for page in PAGES for language, text in blocks(page) if language == "sql"]
+
+
+@pytest.mark.parametrize("statement", SQL, ids=lambda statement: " ".join(statement.split())[:40])
+def test_queries_are_understood_and_need_no_writing(statement: str, tmp_path: Path) -> None:
+    engine = open_engine(database_url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    database = sqlite3.connect(f"file:{tmp_path}/taxon.db?mode=ro", uri=True)
+    assert database.execute(statement).fetchall() == []
+    database.close()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

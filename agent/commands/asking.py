@@ -127,6 +127,7 @@ def history(
         str | None, typer.Option("--type", metavar="TYPE", help="Only such events: emerged, split, absorbed, ...")
     ] = None,
     of_cluster: OfCluster = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="agent, people, or somebody's name.")] = None,
     as_json: Json = False,
 ) -> None:
     """What happened, oldest first."""
@@ -134,7 +135,7 @@ def history(
 
     wanted = _choice(type_, list(EventType), "--type")
     with reading(data) as queries:
-        rows = queries.history(moment(since, "--since"), moment(until, "--until"), wanted, of_cluster)
+        rows = queries.history(moment(since, "--since"), moment(until, "--until"), wanted, of_cluster, by=by)
     if as_json:
         print_json(rows)
     else:

@@ -13,7 +13,7 @@ import typer
 
 from agent.commands.doors import reading
 from agent.commands.options import DATA, AsOf, Data, Form, How, Json, OfCluster, Since, Status, Until, moment
-from agent.commands.output import print_json, print_table
+from agent.commands.output import print_facts, print_json, print_table
 
 PAGE = 100
 
@@ -54,6 +54,66 @@ def pictures(
             for row in rows
         ]  # fmt: skip
         print_table(head, cells, empty="no pictures")
+    if more:
+        print(f"the first {limit}; --limit 0 shows all", file=sys.stderr)
+
+
+def picture(
+    sha256: Annotated[str, typer.Argument(metavar="SHA", help="sha256 of the picture, or its first digits.")],
+    data: Data = DATA,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """One picture: where it belongs, where it lies, and where it has belonged."""
+    with reading(data) as queries:
+        detail = queries.picture(sha256, moment(as_of, "--as-of"))
+    if as_json:
+        print_json(detail)
+        return
+    row = detail.picture
+    print_facts(
+        {
+            "sha256": row.sha256, "status": row.status, "kind": row.cluster_id, "name": row.cluster_name,
+            "probability": row.probability, "core": row.is_core, "taken": row.captured_at,
+            "arrived": row.ingested_at, "lies at": detail.uris,
+        }
+    )  # fmt: skip
+    print("\nbelonged")
+    head = ("since", "kind", "name", "probability", "core", "by", "encoder")
+    cells = [
+        (one.at, one.cluster_id, one.cluster_name, one.probability, one.is_core, one.actor, one.encoder_version)
+        for one in detail.belonged
+    ]
+    print_table(head, cells, empty="nowhere yet")
+
+
+def changes(
+    data: Data = DATA,
+    since: Since = None,
+    until: Until = None,
+    encoder: Annotated[
+        int | None, typer.Option("--encoder", metavar="VERSION", help="By the first round under this encoder version.")
+    ] = None,
+    of_cluster: OfCluster = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many at most; 0 means all.")] = PAGE,
+    as_json: Json = False,
+) -> None:
+    """Pictures that changed their kind between two moments, or with an encoder version; without, by the last change."""
+    if encoder is not None and (since or until):
+        raise typer.BadParameter(
+            "--encoder stands for two moments; leave --since and --until out", param_hint="--encoder"
+        )
+    with reading(data) as queries:
+        rows = queries.changes(
+            moment(since, "--since"), moment(until, "--until"), encoder, of_cluster, limit + 1 if limit else None
+        )
+    more = bool(limit) and len(rows) > limit
+    rows = rows[:limit] if limit else rows
+    if as_json:
+        print_json(rows)
+    else:
+        cells = [(row.sha256[:12], row.was, row.belongs, row.uri) for row in rows]
+        print_table(("sha256", "was in", "is in", "uri"), cells, empty="no picture changed its kind")
     if more:
         print(f"the first {limit}; --limit 0 shows all", file=sys.stderr)
 
