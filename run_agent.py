@@ -34,6 +34,7 @@ for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history,
     pictures.pictures, pictures.picture, pictures.changes, pictures.export,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
+    correcting.forget,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,
 ):  # fmt: skip
     app.command()(verb)

@@ -168,6 +168,9 @@ class Replay:
         stays = torch.tensor([n not in gone for n in self._reservoir.numbers_N.tolist()], dtype=torch.bool,
                              device=self._generator.device)  # fmt: skip
         self._reservoir.restore(self._reservoir.numbers_N[stays], self._reservoir.keys_N[stays])
+        for slot in gone:
+            self._pixels[slot] = 0
+            self._innate[slot] = 0
         self._release(sorted(gone))
 
     def _release(self, slots: Sequence[int]) -> None:

@@ -65,6 +65,7 @@ class TrainWorker:
         self._saved_at = clock()
         self._failures = 0
         self._balanced_by = 0
+        self._forgotten_through = queries.last_forgotten()
         self.unpublished: bool = learner.unpublished
         self.learned_through: int = learner.learned_through
 
@@ -76,6 +77,7 @@ class TrainWorker:
         Args:
             draining: nothing more will come, so an incomplete batch is complete, and what was learned is published.
         """
+        self._forget_what_is_gone()
         batch = self._next_batch(draining)
         if not batch and (draining or not self._may_rehearse):
             return self._publish_if_due(draining)
@@ -101,6 +103,19 @@ class TrainWorker:
             return []
         self._short_since = None
         return batch
+
+    def _forget_what_is_gone(self) -> None:
+        """What people have had forgotten leaves the memory, and the checkpoint, before anything else is done."""
+        last = self._queries.last_forgotten()
+        if last == self._forgotten_through:
+            return
+        remembered = self._learner.remembered()
+        gone = sorted(set(remembered) - self._queries.existing(remembered).keys())
+        if gone:
+            self._learner.forget(gone)
+            self.save()
+            log.info("forgotten for good", pictures=len(gone))
+        self._forgotten_through = last
 
     def _refresh_kinds(self) -> None:
         """After each round the replay buffer is told what belongs where, for its balance."""

@@ -77,6 +77,8 @@ def require_undoable(connection: Connection, event_id: int) -> Row[tuple[object,
     event = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
     if event is None:
         raise NotFound(f"there is no event {event_id}; `history` lists them")
+    if event.type == EventType.FORGOTTEN:
+        raise Refused(f"event {event_id} forgot pictures for good; they are not here any more")
     if event.type not in (*CORRECTIONS, EventType.UNDONE):
         raise Refused(f"event {event_id} is {event.type!r} by {event.actor}; only people's corrections can be undone")
     past = journal.read_past(connection, types=[EventType.UNDONE])

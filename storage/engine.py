@@ -90,6 +90,13 @@ def reading(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
+def scrub(engine: Engine) -> None:
+    """Leave nothing of what was deleted in SQLite's journal, as far as no reader is in the way."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # not within a transaction
+
+
 # -------------------------------------------------------------------------- SQLite
 
 
@@ -132,6 +139,7 @@ def _prepare_writer(connection: sqlite3.Connection, entry: ConnectionPoolEntry) 
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what people have had forgotten is not left in free pages
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
 
 

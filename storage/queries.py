@@ -18,7 +18,7 @@ from storage.answers import Answers
 from storage.chunks import chunks
 from storage.errors import NotFound
 from storage.overrule import Fact
-from storage.records import Assignments, ClusterRecord, ClusterState, Vectors, VersionState
+from storage.records import Assignments, ClusterRecord, ClusterState, EventType, Vectors, VersionState
 from storage.rows import ClusteringRow, StoredPicture, VersionRow
 from storage.schema import (
     assignments,
@@ -27,6 +27,7 @@ from storage.schema import (
     clusters,
     embeddings,
     encoder_versions,
+    events,
     innate,
     layouts,
     locations,
@@ -128,6 +129,12 @@ class Queries(Answers):
         ids_N = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
         key_N = np.frombuffer(bytes.fromhex("".join(row[1] for row in rows)), dtype=">u8")
         return ids_N, key_N.astype(np.uint64)
+
+    def last_forgotten(self) -> int:
+        """The newest event by which pictures were forgotten; 0 when there is none."""
+        newest = select(events.c.id).where(events.c.type == EventType.FORGOTTEN).order_by(events.c.id.desc())
+        with self._moment() as connection:
+            return connection.execute(newest.limit(1)).scalar() or 0
 
     # ---------------------------------------------------------------- encoder versions and vectors
 

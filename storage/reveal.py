@@ -81,9 +81,7 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
     if change.overruled is not None:
         opinion.put(connection, change.overruled, change.assignments.picture_N.tolist())
     moved = _moved(connection, revision)
-    _resize(connection, moved)
-    changed = {record.id for record in change.clusters} | {i for i in moved if i is not None}
-    _remember(connection, sorted(changed), revision)
+    note_sizes(connection, moved, revision, [record.id for record in change.clusters])
     _count(connection, moved, change.clustering)
     version = change.clustering.encoder_version if change.clustering else None
     event_ids = journal.append(
@@ -168,6 +166,16 @@ def _moved(connection: Connection, revision: int) -> Moved:
             before = moved.get(cluster_id, (0, 0))
             moved[cluster_id] = (before[0] + sign * members, before[1] + sign * int(cores))
     return moved
+
+
+def note_sizes(connection: Connection, moved: Moved, revision: int, changed: Sequence[int] = ()) -> None:
+    """Kinds have grown or shrunk; how they and other `changed` ones stand is kept under the revision.
+
+    Raises:
+        StorageError: a kind does not exist.
+    """
+    _resize(connection, moved)
+    _remember(connection, sorted({*changed, *(i for i in moved if i is not None)}), revision)
 
 
 def _resize(connection: Connection, moved: Moved) -> None:

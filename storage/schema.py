@@ -329,6 +329,14 @@ corrections = Table(
     Index(None, "active", "id"),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # of a content hash, and from it nobody gets that hash back, unless they have the picture
+    Column("mark", String(64), primary_key=True),
+    Column("at", Utc, nullable=False),
+)
+
 # -------------------------------------------------------------------------- small facts
 
 counters = Table(

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from storage import arrivals, corrections, counters, journal, placement, placing, versions
+from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, versions
 from storage.chunks import chunks
-from storage.engine import writing
+from storage.engine import scrub, writing
 from storage.records import (
     Assignments,
     Clustering,
@@ -32,6 +32,10 @@ from storage.revisions import RevisionWriter
 from storage.schema import learner_steps, state
 
 STEPS_KEPT = 20_000
+
+
+def _stays_out(record: PictureRecord) -> RejectionRecord:
+    return RejectionRecord(record.location, "", record.captured_at, "a person has had this picture forgotten")
 
 
 def utc_now() -> datetime:
@@ -68,11 +72,16 @@ class Store:
             repeats: content hashes that are stored, or in `pictures`, and where they were seen; unknown ones are left
                 out, because the next scan brings the file again.
 
+        Content that people have forgotten is rejected.
+
         Returns:
-            The id of each of `pictures`, in order.
+            The id of each of `pictures`, in order; those that were forgotten are left out.
         """
         at = self._clock()
         with self._engine.begin() as connection:
+            gone = forgetting.kept_out(connection, {record.sha256 for record in pictures})
+            rejections = [*rejections, *(_stays_out(record) for record in pictures if record.sha256 in gone)]
+            pictures = [record for record in pictures if record.sha256 not in gone]
             ids = arrivals.add_pictures(connection, pictures, at)
             again = arrivals.ids_by_sha(connection, {sha256 for sha256, _ in repeats} - ids.keys())
             found = [(ids[record.sha256], record.location) for record in pictures]
@@ -271,6 +280,17 @@ class Store:
         """
         done = self._revisions.write_at_once(lambda c: placing.divide(c, cluster_id, shas, actor))
         return done.event_ids[0], done.placed_in
+
+    def forget(self, shas: Sequence[str], actor: str) -> int:
+        """Remove pictures for good, as far as bytes on the disk; the event's id. Copies of them stay out.
+
+        Raises:
+            NotFound, Refused: as `storage.forgetting.forget`.
+        """
+        with self._engine.begin() as connection:
+            event_id = forgetting.forget(connection, shas, actor, self._clock())
+        scrub(self._engine)
+        return event_id
 
     # ---------------------------------------------------------------- small facts
 

@@ -31,7 +31,7 @@ READING = (
 )  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
-    ["split", "1", "abcdef"], ["undo", "1"],
+    ["split", "1", "abcdef"], ["undo", "1"], ["forget", "abcdef"],
 )  # fmt: skip
 # not pydantic: typer 0.29 imports it by itself
 HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
@@ -413,6 +413,15 @@ def test_pictures_are_moved_merged_and_split(call: Call, own: Path) -> None:
     assert kinds() == [2, 1, 1, 3, 2, 2, None, 4, 2]
     told = [event["type"] for event in call("history", "--json", *where).json()[2:]]
     assert told == ["moved", "divided", "moved", "merged", "undone"]
+
+
+def test_pictures_are_forgotten(call: Call, own: Path) -> None:
+    where = ("--data", str(own))
+    done = call("forget", sha(0), sha(1)[:9], *where)
+    assert done.err == "2 pictures are forgotten for good (event 3); the files are yours to delete\n"
+    assert sha(0) not in call("export", *where).out
+    assert call("status", "--json", *where).json()["pictures"] == 7
+    assert call("forget", sha(0), *where).code == 3
 
 
 def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,16 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
     _tell(event, f"{_pictures(shas)} of kind {cluster_id} in the new kind {kind} now", as_json, cluster_id=kind)
 
 
+def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
+    """Remove pictures for good: rows, thumbnail, embeddings, the learner's memory. It cannot be undone."""
+    with writing(data) as (store, _):
+        event = store.forget(shas, person())
+    if as_json:
+        print_json({"event": event})
+    else:
+        print(f"{_pictures(shas)} forgotten for good (event {event}); the files are yours to delete", file=sys.stderr)
+
+
 def undo(
     event_id: Annotated[int, typer.Argument(metavar="EVENT", help="Number of the event, as `history` gives it.")],
     data: Data = DATA,

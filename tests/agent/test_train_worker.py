@@ -165,6 +165,23 @@ def test_a_restart_goes_on_behind_the_checkpoint(
     assert again.learned_through == 48
 
 
+def test_what_people_had_forgotten_leaves_memory_and_checkpoint(
+    worker: TrainWorker, store: Store, tmp_path: Path
+) -> None:
+    store.add([stored(n) for n in range(32)])
+    while worker.step():
+        pass
+    worker.save()
+    remembered = worker._learner.remembered()
+    store.forget([remembered[0]], "anna")
+    worker.step()
+    assert sorted(worker._learner.remembered()) == sorted(remembered[1:])
+    newest = checkpoint.newest(tmp_path / "checkpoints", checkpoint.LEARNER)
+    assert newest is not None
+    assert remembered[0] not in str(newest.meta)
+    assert remembered[1] in str(newest.meta)
+
+
 def test_divergence_goes_back_to_the_checkpoint_and_then_pauses(
     worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the agent says of pictures and kinds where people have decided otherwise."""
+"""What the agent says where people have decided otherwise, and marks of pictures that must not come back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TIME = sa.DateTime().with_variant(sa.DateTime(timezone=True), "postgresql")
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -27,3 +28,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_overruled_cluster_id"), "overruled", ["cluster_id"], unique=False)
     op.add_column("clusters", sa.Column("machine_state", sa.String(length=16), nullable=True))
+    op.create_table(
+        "forgotten",
+        sa.Column("mark", sa.String(length=64), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint("mark", name=op.f("pk_forgotten")),
+    )

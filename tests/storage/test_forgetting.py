@@ -1,0 +1,111 @@
+"""Forgotten for good: nothing of the picture is left, not even on the disk, and copies of it stay out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+
+from storage import counters
+from storage.errors import NotFound, Outdated, Refused
+from storage.queries import Queries
+from storage.records import ClusterRecord, ClusterState, EventType
+from storage.schema import corrections, metadata
+from storage.store import Store
+from tests.factories import assign, picture, pictures, round_of, sha
+
+SECRET = b"\xff\xd8" + b"a face that nobody may keep " * 40
+
+
+@pytest.fixture
+def ids(store: Store) -> list[int]:
+    """Six pictures, the first of them private: two kinds, and one without."""
+    records = pictures(range(6))
+    ids = store.add([replace(records[0], thumbnail=SECRET), *records[1:]])
+    store.allocate_clusters(2)
+    kinds = [ClusterRecord(1, ClusterState.ACTIVE, exemplars=(ids[0], ids[1])), ClusterRecord(2, ClusterState.ACTIVE)]
+    wanted = {ids[0]: 1, ids[1]: 1, ids[2]: 2, ids[3]: 2, ids[4]: None}
+    store.add_clustering(round_of(wanted, clusters=kinds))
+    return ids
+
+
+def rows_about(engine: Engine, picture_id: int) -> int:
+    """Rows of all tables that name the picture."""
+    total = 0
+    with engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            if "picture_id" in table.c:
+                query = select(func.count()).select_from(table).where(table.c.picture_id == picture_id)
+                total += connection.execute(query).scalar_one()
+    return total
+
+
+def test_no_row_and_no_byte_is_left(store: Store, queries: Queries, engine: Engine, data: Path, ids: list[int]) -> None:
+    store.move([sha(0)], 2, "anna")
+    assert rows_about(engine, ids[0]) > 4
+    assert b"".join(path.read_bytes() for path in data.glob("taxon.db*")).count(SECRET) > 0
+    event = store.forget([sha(0)[:10]], "bob")
+    assert rows_about(engine, ids[0]) == 0
+    left = b"".join(path.read_bytes() for path in data.glob("taxon.db*"))
+    assert SECRET not in left
+    assert b"nobody may keep" not in left
+    assert sha(0).encode() not in left
+    told = queries.history()[-1]
+    assert (told.id, told.type, told.actor, told.detail) == (event, EventType.FORGOTTEN, "bob", {"pictures": 1})
+    with engine.connect() as connection:
+        assert connection.execute(select(corrections.c.payload)).scalar_one()["pictures"] == []
+
+
+def test_sizes_and_counters_follow(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
+    store.forget([sha(0), sha(4), sha(5)], "bob")
+    assert [(kind.id, kind.size, kind.core_size, kind.exemplars) for kind in queries.clusters()] == [
+        (1, 1, 1, (sha(1),)),
+        (2, 2, 2, ()),
+    ]
+    status = queries.status()
+    assert (status.pictures, status.pending, status.unassigned, status.behind) == (3, 0, 0, 0)
+    with engine.connect() as connection:
+        counted, kept = counters.recount(connection), counters.read(connection)
+    assert all(kept[name] == value for name, value in counted.items())
+
+
+def test_a_copy_stays_out_and_is_told(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.forget([sha(0)], "bob")
+    assert store.add([picture(0, "/pictures/copy.jpg"), picture(30)]) == [7]
+    assert queries.existing([sha(0), sha(30)]) == {sha(30): 7}
+    (rejected,) = queries.pictures(status="rejected")
+    assert (rejected.uri, rejected.sha256) == ("/pictures/copy.jpg", "")
+    assert "forgotten" in rejected.reason
+
+
+def test_a_round_that_ran_meanwhile_is_repeated_without_it(store: Store, queries: Queries, ids: list[int]) -> None:
+    base = queries.revision()
+    store.forget([sha(0)], "bob")
+    again = round_of(dict.fromkeys(ids, 1))
+    with pytest.raises(Outdated):
+        store.add_clustering(again, base=base)
+    store.add_clustering(again)
+    assert queries.assignments().picture_N.tolist() == ids[1:]
+
+
+def test_votes_for_what_is_gone_are_dropped(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.forget([sha(5)], "bob")
+    store.revise(assign({ids[5]: 1}), overruled=assign({ids[5]: 2}))
+    assert ids[5] not in queries.assignments().picture_N
+
+
+def test_it_cannot_be_undone_and_what_is_not_there_cannot_be_forgotten(store: Store, ids: list[int]) -> None:
+    event = store.forget([sha(0)], "bob")
+    with pytest.raises(Refused, match="for good"):
+        store.undo(event, "bob")
+    with pytest.raises(NotFound):
+        store.forget([sha(1), sha(0)], "bob")
+
+
+def test_the_past_is_asked_without_it(store: Store, queries: Queries, ids: list[int]) -> None:
+    then = queries.history()[-1].at if queries.history() else None
+    store.forget([sha(0)], "bob")
+    assert [row.sha256 for row in queries.pictures(cluster=1, as_of=then)] == [sha(1)]
+    assert queries.last_forgotten() == queries.history()[-1].id
