@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing.synchronize import Event as ProcessEvent
 
@@ -26,7 +26,7 @@ from storage.engine import open_engine
 from storage.errors import Outdated
 from storage.overrule import overrule, rows_of
 from storage.queries import Queries
-from storage.records import Assignments, Clustering
+from storage.records import Assignments, Clustering, ClusterRecord
 from storage.rows import ClusteringRow
 from storage.store import Store
 
@@ -79,6 +79,7 @@ class ClusterWorker:
         try:
             self.round(reason)
         except Outdated as overtaken:
+            self._kind_of = {}  # it may name kinds that never came to be
             log.info("a correction came in between, the round is repeated", reason=str(overtaken))
         return True
 
@@ -123,6 +124,7 @@ class ClusterWorker:
         window = self._read_window(through)
         partition = self._clusterer.fit(window.ids_N, window.innate_ND, window.learned_ND, window.version)
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
+        facts = self._queries.facts()
         result = follow(
             {cluster.id: cluster for cluster in self._queries.living_clusters()},
             self._queries.said(window.ids_N),
@@ -132,6 +134,7 @@ class ClusterWorker:
                 new_pictures=new_pictures,
                 idle=reason in ("idle", "drain", "requested"),
                 new_id=lambda: self._store.allocate_clusters(1)[0],
+                shown=lambda assignments: overrule(assignments, facts)[0],
             ),
             self._config,
         )
@@ -139,14 +142,14 @@ class ClusterWorker:
         self._fit_version, self._voted_through = window.version, through
         assignments = self._with_votes(result.assignments, window, last, through)
         said = self._with_heirs(assignments, result.heirs)
-        wanted, decided_N = overrule(said, self._queries.facts())
+        wanted, decided_N = overrule(said, facts)
         clustering = Clustering(
             encoder_version=window.version,
             through_picture=through,
             window_size=len(window.ids_N),
             seconds=self._clock() - started,
             parameters={**partition.parameters, "reason": reason},
-            clusters=result.clusters,
+            clusters=tuple(with_own_exemplars(record, wanted) for record in result.clusters),
             assignments=wanted,
             events=result.events,
             overruled=rows_of(said, decided_N),
@@ -155,8 +158,8 @@ class ClusterWorker:
         self._store.set_window(window.ids_N.tolist())
         self._store.set_state("clusterer", self._clusterer.state_dict())
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
-        facts = {"pictures": len(window.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
-        log.info("round", clustering=clustering_id, reason=reason, **facts)
+        sizes = {"pictures": len(window.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
+        log.info("round", clustering=clustering_id, reason=reason, **sizes)
         return clustering_id
 
     def _archive(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
@@ -232,6 +235,13 @@ class ClusterWorker:
                 return True
         self._voted_through = newest
         return True
+
+
+def with_own_exemplars(record: ClusterRecord, shown: Assignments) -> ClusterRecord:
+    """The record without exemplars that people have placed elsewhere, as long as others are left."""
+    elsewhere = set(shown.picture_N[shown.cluster_N != record.id].tolist())
+    own = tuple(picture for picture in record.exemplars if picture not in elsewhere)
+    return replace(record, exemplars=own or record.exemplars)
 
 
 def joined(one: Assignments, other: Assignments) -> Assignments:

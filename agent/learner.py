@@ -223,8 +223,8 @@ class Learner:
         return 2 * (arrived + min(self._config.learner.replay_batch, len(self._replay)))
 
     def remembered(self) -> list[str]:
-        """sha256 of the pictures in the replay buffer."""
-        return self._replay.shas
+        """sha256 of all pictures that it holds: those in the replay buffer, and the probes."""
+        return list(dict.fromkeys([*self._replay.shas, *self._probes.shas]))
 
     def set_kinds(self, kind_of: Mapping[str, int]) -> None:
         """sha256 -> cluster, as the last clustering has it; the replay buffer keeps a balance between them."""

@@ -76,6 +76,8 @@ class Learning:
             Exception: whatever building the learner failed with.
         """
         if not self.enabled or self._paused():
+            if self._worker is not None:
+                self._worker.forget_what_is_gone()
             return False
         if self._failure is not None:
             raise self._failure

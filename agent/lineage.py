@@ -40,12 +40,14 @@ class RoundContext:
         new_pictures: how many arrived since the last round.
         idle: nothing arrives; then stability confirms what new pictures cannot.
         new_id: gives an id that was never used; asked once for each new kind.
+        shown: what people see of assignments, with their corrections; what they see grow is not dormant.
     """
 
     newest_picture: int
     new_pictures: int
     idle: bool
     new_id: Callable[[], int]
+    shown: Callable[[Assignments], Assignments] = lambda assignments: assignments
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,8 @@ class _Round:
 
     def _end(self, record: ClusterRecord, why: EventType, others: tuple[int, ...]) -> None:
         self.records[record.id] = replace(record, state=ClusterState.ENDED, coarser=None)
-        self.events.append(Event(why, record.id, others))
+        detail: dict[str, object] = {"ended": True} if why is EventType.SPLIT else {}
+        self.events.append(Event(why, record.id, others, detail))
 
     # ---------------------------------------------------------------- records of the living
 
@@ -271,12 +274,12 @@ class _Round:
 
     def _update_ages(self, assignments: Assignments) -> None:
         """Newest members, and by them who is dormant and who is back."""
-        newest = newest_members(assignments)
+        newest, seen = newest_members(assignments), newest_members(self.context.shown(assignments))
         for cluster in sorted({*self.previous, *self.records}):
             record = self.records.get(cluster, self.previous.get(cluster))
             if record is None or record.state is ClusterState.ENDED:
                 continue
-            last = max(record.last_new_picture, newest.get(cluster, 0))
+            last = max(record.last_new_picture, newest.get(cluster, 0), seen.get(cluster, 0))
             gained = last > record.last_new_picture
             silent = self.context.newest_picture - last >= self.config.dormant_after
             record = replace(record, last_new_picture=last)

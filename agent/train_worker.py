@@ -77,7 +77,7 @@ class TrainWorker:
         Args:
             draining: nothing more will come, so an incomplete batch is complete, and what was learned is published.
         """
-        self._forget_what_is_gone()
+        self.forget_what_is_gone()
         batch = self._next_batch(draining)
         if not batch and (draining or not self._may_rehearse):
             return self._publish_if_due(draining)
@@ -104,18 +104,18 @@ class TrainWorker:
         self._short_since = None
         return batch
 
-    def _forget_what_is_gone(self) -> None:
-        """What people have had forgotten leaves the memory, and the checkpoint, before anything else is done."""
+    def forget_what_is_gone(self) -> None:
+        """What people have had forgotten leaves the memory and the checkpoints."""
         last = self._queries.last_forgotten()
         if last == self._forgotten_through:
             return
+        self._forgotten_through = last
         remembered = self._learner.remembered()
         gone = sorted(set(remembered) - self._queries.existing(remembered).keys())
         if gone:
             self._learner.forget(gone)
-            self.save()
+            self.save(keep=1)
             log.info("forgotten for good", pictures=len(gone))
-        self._forgotten_through = last
 
     def _refresh_kinds(self) -> None:
         """After each round the replay buffer is told what belongs where, for its balance."""
@@ -228,13 +228,14 @@ class TrainWorker:
 
     # ---------------------------------------------------------------- checkpoints
 
-    def save(self) -> None:
-        """Write the learner's whole state under a temporary name, then rename; keep the last two."""
+    def save(self, keep: int = 2) -> None:
+        """Write the learner's whole state under a temporary name, then rename; keep the last ones."""
+        self.forget_what_is_gone()
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
         meta["idle_views"] = self._idle_views
         checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
-        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=2)
+        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep)
         self._store.set_state("learned_through", self.learned_through)
         self._saved_at = self._clock()
 

@@ -7,14 +7,14 @@ is told what the first did. Names and hiding are folded from the events (`storag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from storage import journal
 from storage.errors import NotFound, Refused
-from storage.fold import undone
+from storage.fold import PastEvent, undone
 from storage.records import ClusterState, Event, EventType
 from storage.schema import clusters, corrections, events
 
@@ -85,14 +85,28 @@ def require_undoable(connection: Connection, event_id: int) -> Row[tuple[object,
     if event_id in undone(past):
         by = max(other.id for other in past if other.detail.get("event_id") == event_id)
         raise Refused(f"event {event_id} was undone by event {by} already; `undo {by}` makes it count again")
+    if event.type == EventType.UNDONE:
+        _require_difference(past, event_id)
     return event
+
+
+def _require_difference(past: Sequence[PastEvent], event_id: int) -> None:
+    """Refuse to undo an undo beside which another one of the same correction counts."""
+    origin, no_more = _origin(past, event_id), undone(past)
+    told = PastEvent(past[-1].id + 1, EventType.UNDONE, None, detail={"event_id": event_id})
+    if (origin in no_more) == (origin in undone([*past, told])):
+        others = [p.id for p in past if p.detail.get("event_id") == origin and p.id not in {*no_more, event_id}]
+        still = f"as long as event {others[0]} counts" if others else "as things stand"
+        raise Refused(f"{still}, undoing event {event_id} makes no difference to event {origin}")
 
 
 def origin_of(connection: Connection, event_id: int) -> int:
     """The correction at the end of a chain of events that undo each other."""
-    target_of = {
-        past.id: past.detail.get("event_id") for past in journal.read_past(connection, types=[EventType.UNDONE])
-    }
+    return _origin(journal.read_past(connection, types=[EventType.UNDONE]), event_id)
+
+
+def _origin(past: Sequence[PastEvent], event_id: int) -> int:
+    target_of = {event.id: event.detail.get("event_id") for event in past}
     while isinstance(target := target_of.get(event_id), int):
         event_id = target
     return event_id
@@ -159,9 +173,7 @@ def keep(
     values = {"type": kind, "cluster_id": cluster_id, "payload": dict(payload), "active": True}
     connection.execute(insert(corrections).values(event_id=event_id, **values))
     if kind is EventType.UNDONE:
-        counting = _counting(connection)
-        connection.execute(update(corrections).values(active=False).where(corrections.c.event_id.not_in(counting)))
-        connection.execute(update(corrections).values(active=True).where(corrections.c.event_id.in_(counting)))
+        _refresh_active(connection)
 
 
 def _require_one_kind_a_name(connection: Connection, cluster_id: int | None, event_id: int) -> None:
@@ -173,8 +185,9 @@ def _require_one_kind_a_name(connection: Connection, cluster_id: int | None, eve
         raise Refused(f"without event {event_id} kind {cluster_id} would be {name!r} again, but {error}") from None
 
 
-def _counting(connection: Connection) -> list[int]:
-    """Events of the corrections that count."""
-    not_counting = undone(journal.read_past(connection, types=[EventType.UNDONE]))
-    made = connection.execute(select(corrections.c.event_id)).scalars()
-    return [event_id for event_id in made if event_id not in not_counting]
+def _refresh_active(connection: Connection) -> None:
+    no_more = undone(journal.read_past(connection, types=[EventType.UNDONE]))
+    for row in connection.execute(select(corrections.c.id, corrections.c.event_id, corrections.c.active)).all():
+        counts = row.event_id not in no_more
+        if counts != row.active:
+            connection.execute(update(corrections).where(corrections.c.id == row.id).values(active=counts))

@@ -3,7 +3,7 @@
 How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids`):
 
     emerged                      id is provisional
-    split                        others came out of id, provisional until confirmed
+    split                        others came out of id, provisional until confirmed; id has ended, if `detail["ended"]`
     confirmed revived            id is active
     dormant                      id is dormant
     absorbed disappeared         id has ended (others: where its members went)
@@ -64,20 +64,20 @@ def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
     past = list(events)
     no_more = undone(past)
     faces: dict[int, Face] = {}
-    merged: set[int] = set()
+    gone: set[int] = set()
     for event in past:
-        counts = event.id not in no_more
-        for made in _made(event):
-            faces[made] = replace(faces.get(made, NEWBORN), state=ClusterState.ACTIVE if counts else ClusterState.ENDED)
-        if not counts:
+        if event.id in no_more:
+            gone.update(_made(event))
             continue
+        for made in _made(event):
+            faces[made] = replace(faces.get(made, NEWBORN), state=ClusterState.ACTIVE)
         if event.cluster_id is not None:
             faces[event.cluster_id] = _turn(faces.get(event.cluster_id, NEWBORN), event)
         for other in event.other_ids:
             faces.setdefault(other, NEWBORN)
         if event.type is EventType.MERGED:
-            merged.update(event.other_ids)
-    ended = {cluster: replace(faces[cluster], state=ClusterState.ENDED) for cluster in merged}
+            gone.update(event.other_ids)
+    ended = {cluster: replace(faces.get(cluster, NEWBORN), state=ClusterState.ENDED) for cluster in gone}
     return faces | ended
 
 
@@ -101,6 +101,8 @@ def undone(past: Sequence[PastEvent]) -> set[int]:
 
 def _turn(face: Face, event: PastEvent) -> Face:
     face = replace(face, state=STATE_OF_ID.get(event.type, face.state))
+    if event.type is EventType.SPLIT and event.detail.get("ended"):
+        return replace(face, state=ClusterState.ENDED)
     if event.type in (EventType.RENAMED, EventType.TAUGHT):
         return replace(face, name=str(event.detail.get("name", face.name)))
     if event.type is EventType.HIDDEN:

@@ -47,7 +47,7 @@ def forget(connection: Connection, shas: Sequence[str], actor: str, at: datetime
     _count_out(connection, ids, moved)
     for some in chunks(ids):
         connection.execute(delete(pictures).where(pictures.c.id.in_(some)))
-    _drop_from_lists(connection, set(ids), moved)
+    _drop_from_lists(connection, set(ids))
     last = connection.execute(select(revisions.c.at).where(revisions.c.id == base)).scalar()
     at = at if last is None else max(at, last)
     connection.execute(insert(revisions).values(id=base + 1, at=at, actor=actor, clustering_id=None))
@@ -106,12 +106,10 @@ def _count_out(connection: Connection, ids: Sequence[int], moved: Moved) -> None
     )
 
 
-def _drop_from_lists(connection: Connection, gone: set[int], moved: Moved) -> None:
+def _drop_from_lists(connection: Connection, gone: set[int]) -> None:
     """Lists of picture ids that no foreign key empties."""
-    kinds = [kind for kind in moved if kind is not None]
     for table in (clusters, cluster_rounds):
-        key = table.c.id if table is clusters else table.c.cluster_id
-        for row in connection.execute(select(table).where(key.in_(kinds))).all():
+        for row in connection.execute(select(*table.primary_key, table.c.exemplars)).all():
             if gone & set(row.exemplars):
                 left = [picture for picture in row.exemplars if picture not in gone]
                 connection.execute(_this(table, row).values(exemplars=left))

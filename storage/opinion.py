@@ -76,11 +76,9 @@ def members_said(connection: Connection, cluster_ids: Sequence[int]) -> list[int
     return sorted({*connection.execute(free).scalars(), *connection.execute(said).scalars()})
 
 
-def decided_into(connection: Connection, cluster_id: int) -> list[int]:
-    """Pictures that a correction decides about, seen in this kind."""
-    query = select(assignments.c.picture_id).join(overruled, overruled.c.picture_id == assignments.c.picture_id)
-    current = visible(revision_at(connection, None))
-    return list(connection.execute(query.where(assignments.c.cluster_id == cluster_id, current)).scalars())
+def all_decided(connection: Connection) -> list[int]:
+    """All pictures that a correction decides."""
+    return list(connection.execute(select(overruled.c.picture_id)).scalars())
 
 
 def put(connection: Connection, said: Assignments, picture_ids: Sequence[int]) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
+from storage.fold import PastEvent, fold
 from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
@@ -38,12 +39,12 @@ def move(connection: Connection, shas: Sequence[str], to: int | None, actor: str
     ids = picture_ids(connection, shas)
     if to is not None:
         corrections.living(connection, to)
-    target = new_id(connection) if to is None else to
+    made = [made_kind(connection, ids)] if to is None else []
+    target = made[0].id if to is None else to
     before = Counter(opinion.visible_of(connection, ids).cluster_N.tolist())
     detail: dict[str, object] = {"pictures": len(ids), "from": {str(kind): n for kind, n in sorted(before.items())}}
     event = Event(EventType.MOVED, target, detail=detail | ({"made": True} if to is None else {}), actor=actor)
-    made = () if to is not None else (made_kind(target, ids),)
-    return changed(connection, ids, event, Fact(0, target, pictures=tuple(ids)), made)
+    return changed(connection, ids, event, Fact(0, target, pictures=tuple(ids)), tuple(made))
 
 
 def merge(connection: Connection, cluster_ids: Sequence[int], into: int, actor: str) -> Change:
@@ -79,7 +80,7 @@ def divide(connection: Connection, cluster_id: int, shas: Sequence[str], actor: 
         raise Refused(f"picture {shown[:12]} is not in kind {cluster_id}; `move` takes pictures from anywhere")
     if len(ids) >= kind.size:
         raise Refused(f"that is all of kind {cluster_id}; `rename` it, or name fewer pictures")
-    made = made_kind(new_id(connection), ids, parents=(cluster_id,))
+    made = made_kind(connection, ids, parents=(cluster_id,))
     event = Event(EventType.DIVIDED, cluster_id, (made.id,), {"pictures": len(ids)}, actor)
     return changed(connection, ids, event, Fact(0, made.id, pictures=tuple(ids)), (made,))
 
@@ -108,24 +109,21 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     fact, again = opinion.fact_of(row), not row.active
     facts = [other for other in opinion.facts(connection) if other.event_id != origin]
     if again:
+        require_not_crossed(fact, facts)
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
-    states = states_after(connection, row, fact, again)
-    ids = sorted({*fact.pictures, *touched(connection, fact, again)})
     told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
+    states = states_after(connection, row, fact, facts, told)
+    ids = sorted({*fact.pictures, *touched(connection, fact)})
     return change_of(connection, ids, facts, told, Correction(states=states))
 
 
 # -------------------------------------------------------------------------- parts
 
 
-def new_id(connection: Connection) -> int:
-    """An id that no kind ever had."""
-    return counters.take(connection, "next_cluster")
-
-
-def made_kind(cluster_id: int, ids: Sequence[int], parents: tuple[int, ...] = ()) -> ClusterRecord:
-    """A kind by a person's hand."""
-    newest = max(ids)
+def made_kind(connection: Connection, ids: Sequence[int], parents: tuple[int, ...] = ()) -> ClusterRecord:
+    """A kind by a person's hand, as young as the newest picture of all."""
+    cluster_id = counters.take(connection, "next_cluster")
+    newest = connection.execute(select(func.max(pictures.c.id))).scalar_one()
     return ClusterRecord(
         cluster_id, ClusterState.ACTIVE, parents=parents, last_new_picture=newest, exemplars=tuple(ids[:EXEMPLARS])
     )
@@ -186,25 +184,62 @@ def with_waiting(said: Assignments, ids: Sequence[int]) -> Assignments:
 # -------------------------------------------------------------------------- undoing
 
 
-def states_after(connection: Connection, row: Row[Any], fact: Fact, again: bool) -> dict[int, State]:
-    """How kinds stand once the fact counts no more, or counts again.
+def states_after(
+    connection: Connection, row: Row[Any], fact: Fact, facts: Sequence[Fact], told: Event
+) -> dict[int, State]:
+    """How the kinds that a fact is about stand once these facts count.
 
     Raises:
-        Refused: that would take a kind away of which later corrections speak, or needs kinds that have ended.
+        Refused: that would take a kind away of which later corrections speak, needs kinds that have ended, or would
+            give two kinds one name.
     """
+    again = fact in facts
+    maker = made_by(connection, row)
     if again:
-        for needed in fact.kinds if made_by(connection, row) else (*fact.kinds, fact.cluster_id):
+        for needed in fact.kinds if maker else (*fact.kinds, fact.cluster_id):
             require_followed(connection, needed)
-    if made_by(connection, row):
-        if not again:
-            require_unmentioned(connection, fact)
-        return {fact.cluster_id: (ClusterState.ACTIVE if again else ClusterState.ENDED, None)}
+    elif maker:
+        require_unmentioned(connection, fact)
+    merged = {kind for other in facts for kind in other.kinds}
+    about = (fact.cluster_id,) if maker else fact.kinds
     states: dict[int, State] = {}
-    for kind in connection.execute(select(clusters).where(clusters.c.id.in_(fact.kinds))).all():
-        if not again:
-            corrections.require_free(connection, kind.name, kind.id)
-        states[kind.id] = asleep(kind) if again else (ClusterState(kind.machine_state or kind.state), None)
+    for kind in connection.execute(select(clusters).where(clusters.c.id.in_(about))).all():
+        if maker:
+            states[kind.id] = (made_state(connection, kind.id, told) if again else ClusterState.ENDED, None)
+        elif kind.id in merged:
+            states[kind.id] = asleep(kind)
+        else:
+            states[kind.id] = (ClusterState(kind.machine_state or kind.state), None)
+    require_free_names(connection, [kind for kind, (seen, _) in states.items() if seen is not ClusterState.ENDED])
     return states
+
+
+def made_state(connection: Connection, cluster_id: int, told: Event) -> ClusterState:
+    """As what the events, and one that is about to be told, say of a kind that people made."""
+    past = journal.read_past(connection)
+    last = past[-1].id if past else 0
+    return fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])[cluster_id].state
+
+
+def require_free_names(connection: Connection, cluster_ids: Sequence[int]) -> None:
+    """Refuse that kinds come back whose names others have by now, or that have one name themselves."""
+    named = select(clusters.c.id, clusters.c.name).where(clusters.c.id.in_(cluster_ids), clusters.c.name != "")
+    owner: dict[str, int] = {}
+    for kind in connection.execute(named.order_by(clusters.c.id)):
+        corrections.require_free(connection, kind.name, kind.id)
+        if owner.setdefault(kind.name, kind.id) != kind.id:
+            both = f"{owner[kind.name]} and {kind.id}"
+            raise Refused(f"kinds {both} would both be called {kind.name!r}; rename one of them first")
+
+
+def require_not_crossed(fact: Fact, facts: Sequence[Fact]) -> None:
+    """Refuse that kinds are merged away again into which a later fact puts pictures."""
+    for later in facts:
+        if later.event_id > fact.event_id and later.cluster_id in fact.kinds:
+            raise Refused(
+                f"event {later.event_id} puts pictures into kind {later.cluster_id}, which would be merged away again; "
+                f"`undo {later.event_id}` first"
+            )
 
 
 def require_followed(connection: Connection, cluster_id: int) -> None:
@@ -232,10 +267,8 @@ def require_unmentioned(connection: Connection, fact: Fact) -> None:
             )
 
 
-def touched(connection: Connection, fact: Fact, again: bool) -> list[int]:
-    """Pictures beside those named for which it matters whether a fact about kinds counts."""
+def touched(connection: Connection, fact: Fact) -> list[int]:
+    """Pictures beside those named for which it may matter whether a fact about kinds counts."""
     if not fact.kinds:
         return []
-    if again:
-        return opinion.members_seen(connection, fact.kinds)
-    return [*opinion.members_said(connection, fact.kinds), *opinion.decided_into(connection, fact.cluster_id)]
+    return [*opinion.members_said(connection, fact.kinds), *opinion.all_decided(connection)]

@@ -80,6 +80,8 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
     _set_states(connection, change.correction)
     if change.overruled is not None:
         opinion.put(connection, change.overruled, change.assignments.picture_N.tolist())
+    if change.correction is not None:
+        _drop_exemplars(connection, change.assignments)
     moved = _moved(connection, revision)
     note_sizes(connection, moved, revision, [record.id for record in change.clusters])
     _count(connection, moved, change.clustering)
@@ -97,6 +99,15 @@ def _keep_fact(connection: Connection, correction: Correction | None, event_ids:
     kind = correction.type or EventType.UNDONE
     keep(connection, event_ids[0], kind, correction.cluster_id, correction.payload)
     return correction.cluster_id or 0
+
+
+def _drop_exemplars(connection: Connection, placed: Assignments) -> None:
+    """Pictures that were placed elsewhere are no exemplars where they were, as long as others are left."""
+    kind_of = dict(zip(placed.picture_N.tolist(), placed.cluster_N.tolist(), strict=True))
+    for row in connection.execute(select(clusters.c.id, clusters.c.exemplars)).all():
+        own = [picture for picture in row.exemplars if kind_of.get(picture, row.id) == row.id]
+        if own and len(own) < len(row.exemplars):
+            connection.execute(update(clusters).where(clusters.c.id == row.id).values(exemplars=own))
 
 
 def _set_states(connection: Connection, correction: Correction | None) -> None:

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, select, update
 
+from storage.chunks import chunks
 from storage.errors import Outdated
-from storage.records import Assignments
+from storage.records import Assignments, ClusterState
 from storage.reveal import Change, Revealed, reveal
-from storage.schema import assignments, clusterings, pictures
+from storage.schema import assignments, clusterings, clusters, pictures
 from storage.visible import revision_at
 
 PIECE = 1_000
@@ -78,7 +79,8 @@ class RevisionWriter:
             change = plan(connection)
             last_N = _last_of_each(change.assignments.picture_N)
             for start in range(0, len(last_N), PIECE):
-                _write_piece(connection, change.assignments, last_N[start : start + PIECE], base + 1)
+                some = last_N[start : start + PIECE]
+                _write_piece(connection, change.assignments, some, base + 1, by_hand=True)
             return reveal(connection, change, base, self._clock())
 
     def _attempt(self, change: Change, base: int | None) -> Revealed:
@@ -92,6 +94,7 @@ class RevisionWriter:
             self._fill_unassigned(change.clustering.through_picture, base)
         with self._engine.begin() as connection:
             _require(connection, base)
+            _require_nameless(connection, change)
             return reveal(connection, change, base, self._clock())
 
     def _write_pieces(self, wanted: Assignments, base: int) -> None:
@@ -121,6 +124,17 @@ def _require(connection: Connection, base: int) -> None:
         raise Outdated(f"revision {base} was overtaken by {newest}; read again and repeat")
 
 
+def _require_nameless(connection: Connection, change: Change) -> None:
+    """A kind that somebody named while the round ran must not end by it."""
+    ending = [record.id for record in change.clusters if record.state is ClusterState.ENDED]
+    for some in chunks(ending):
+        named = select(clusters.c.id).where(clusters.c.id.in_(some), clusters.c.name != "")
+        named = named.where(clusters.c.state != ClusterState.ENDED)
+        found = connection.execute(named.limit(1)).scalar()
+        if found is not None:
+            raise Outdated(f"kind {found} has a name by now, and a round that did not know it would end it; repeat it")
+
+
 def tidy(connection: Connection, revision: int) -> None:
     """Remove what a writer that died had written beyond the newest revision."""
     connection.execute(delete(assignments).where(assignments.c.valid_from > revision))
@@ -136,7 +150,10 @@ def _last_of_each(picture_N: NDArray[np.int64]) -> NDArray[np.int64]:
     return len(picture_N) - 1 - from_the_end
 
 
-def _write_piece(connection: Connection, wanted: Assignments, at_M: NDArray[np.int64], revision: int) -> None:
+def _write_piece(
+    connection: Connection, wanted: Assignments, at_M: NDArray[np.int64], revision: int, *, by_hand: bool = False
+) -> None:
+    """Rows for some of the wanted assignments; by a person's hand a new certainty is history, too."""
     ids = wanted.picture_N[at_M].tolist()
     exist = set(connection.execute(select(pictures.c.id).where(pictures.c.id.in_(ids))).scalars())
     columns = select(
@@ -157,7 +174,10 @@ def _write_piece(connection: Connection, wanted: Assignments, at_M: NDArray[np.i
         probability, core = float(wanted.probability_N[position]), bool(wanted.core_N[position])
         before = current.get(picture_id)
         if before is not None and (before.cluster_id, before.core) == (cluster_id, core):
-            if before.probability != probability:
+            if by_hand and before.probability != probability:
+                closed.append({"row": before.id})
+                opened.append(_row(picture_id, cluster_id, probability, core, revision))
+            elif before.probability != probability:
                 updated.append({"row": before.id, "probability": probability})
             continue
         if before is not None:

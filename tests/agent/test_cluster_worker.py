@@ -195,6 +195,46 @@ def test_pictures_stay_where_people_put_them_through_a_new_version(
     assert kinds_of(queries, ids[0]) == [one]
 
 
+def test_a_kind_that_people_make_grow_is_not_dormant(store: Store, queries: Queries, stopwatch: Clock) -> None:
+    config = CONFIG.model_copy(update={"dormant_after": 100})
+    worker = ClusterWorker(Clusterer(config, np.random.default_rng(0)), store, queries, config, stopwatch)
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    _, made = store.move([picture(0).sha256, picture(1).sha256], None, "anna")
+    (two,) = kinds_of(queries, ids[79])
+    store.merge([two], made, "anna")
+    for start in (100, 200, 300):
+        store.add(blob(range(start, start + 80), 1))
+        worker.round("requested")
+    states = {kind.id: (kind.state, kind.size) for kind in queries.clusters()}
+    assert states[made][0] == "active"
+    assert states[made][1] > 270
+
+
+def test_a_round_that_was_void_leaves_no_votes_behind(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    store.add(blob(range(100, 130), 2))
+    worker.step()
+    stopwatch.now += CONFIG.idle_s + 1
+    add = store.add_clustering
+
+    def overtaken(*arguments: object, **options: object) -> int:
+        monkeypatch.setattr(store, "add_clustering", add)
+        store.move([picture(0).sha256], kinds_of(queries, ids[79])[0], "anna")
+        return add(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "add_clustering", overtaken)
+    assert worker.step()
+    store.add(blob(range(140, 141), 2))
+    assert not worker.step()
+    stopwatch.now += CONFIG.idle_s + 1
+    assert worker.step()
+    assert len(queries.clusters()) == 3
+
+
 def publish_rotated(store: Store, queries: Queries) -> None:
     """A version under which everything lies elsewhere, and as far apart as before."""
     ids = queries.assignments().picture_N

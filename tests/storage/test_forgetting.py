@@ -12,7 +12,7 @@ from storage import counters
 from storage.errors import NotFound, Outdated, Refused
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, EventType
-from storage.schema import corrections, metadata
+from storage.schema import cluster_rounds, clusters, corrections, metadata
 from storage.store import Store
 from tests.factories import assign, picture, pictures, round_of, sha
 
@@ -69,6 +69,17 @@ def test_sizes_and_counters_follow(store: Store, queries: Queries, engine: Engin
     with engine.connect() as connection:
         counted, kept = counters.recount(connection), counters.read(connection)
     assert all(kept[name] == value for name, value in counted.items())
+
+
+def test_lists_of_exemplars_forget_too_wherever_the_picture_is_now(
+    store: Store, engine: Engine, ids: list[int]
+) -> None:
+    store.move([sha(0)], 2, "anna")
+    store.forget([sha(0)], "bob")
+    with engine.connect() as connection:
+        for table in (clusters, cluster_rounds):
+            lists = connection.execute(select(table.c.exemplars)).scalars().all()
+            assert not any(ids[0] in exemplars for exemplars in lists)
 
 
 def test_a_copy_stays_out_and_is_told(store: Store, queries: Queries, ids: list[int]) -> None:

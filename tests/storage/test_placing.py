@@ -13,7 +13,7 @@ from storage import counters
 from storage.errors import NotFound, Outdated, Refused
 from storage.overrule import overrule, rows_of
 from storage.queries import Queries
-from storage.records import Clustering, ClusterState, Event, EventType
+from storage.records import Clustering, ClusterRecord, ClusterState, Event, EventType
 from storage.schema import overruled
 from storage.store import Store
 from tests.factories import Clock, assign, pictures, round_of, sha
@@ -45,9 +45,11 @@ def said(queries: Queries) -> list[int]:
     return found
 
 
-def next_round(store: Store, queries: Queries, wanted: dict[int, int | None], base: int | None = None) -> None:
+def next_round(
+    store: Store, queries: Queries, wanted: dict[int, int | None], base: int | None = None, probability: float = 1.0
+) -> None:
     """As the cluster worker does it."""
-    one = round_of(wanted)
+    one = round_of(wanted, probability=probability)
     visible, decided_N = overrule(one.assignments, queries.facts())
     records = {record.id: record for record in queries.living_clusters()}
     store.add_clustering(
@@ -249,6 +251,133 @@ def test_nothing_is_put_again_into_a_kind_that_has_ended(store: Store, ids: list
     store.undo(made, "anna")
     with pytest.raises(Refused, match=f"kind {kind} has ended"):
         store.undo(back, "bob")
+
+
+def folded(queries: Queries) -> list[int]:
+    """What the facts make of what the agent says, for all pictures at once."""
+    ids = queries.assignments().picture_N
+    found: list[int] = overrule(queries.said(ids), queries.facts())[0].cluster_N.tolist()
+    return found
+
+
+def test_a_merge_below_another_is_undone_for_what_was_carried_on(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    store.move([sha(3)], ONE, "anna")
+    lower = store.merge([ONE], TWO, "anna")
+    store.merge([TWO], THREE, "bob")
+    store.undo(lower, "anna")
+    assert kinds(queries) == folded(queries) == [1, 1, 1, 1, 3, 3, 3, 3, 3]
+
+
+def test_a_merge_that_counts_again_takes_back_what_a_later_one_took(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    first = store.merge([ONE], TWO, "anna")
+    back = store.undo(first, "anna")
+    store.merge([ONE], THREE, "bob")
+    store.undo(back, "anna")
+    assert kinds(queries) == folded(queries) == [2, 2, 2, 2, 2, 2, 3, 3, 3]
+    store.undo(first, "anna")
+    assert kinds(queries) == folded(queries) == [3, 3, 3, 2, 2, 2, 3, 3, 3]
+    assert states(queries)[ONE] is ClusterState.ENDED
+
+
+def test_undoing_an_undo_beside_which_another_counts_makes_no_difference(store: Store, ids: list[int]) -> None:
+    event, _ = store.move([sha(0)], THREE, "anna")
+    first = store.undo(event, "anna")
+    again = store.undo(first, "anna")
+    second = store.undo(event, "anna")
+    with pytest.raises(Refused, match=f"as long as event {second} counts, undoing event {again} makes no difference"):
+        store.undo(again, "anna")
+
+
+def test_kinds_do_not_end_in_a_circle(store: Store, ids: list[int]) -> None:
+    back = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    other = store.merge([TWO], ONE, "bob")
+    with pytest.raises(Refused, match=f"event {other} puts pictures into kind 1.*`undo {other}` first"):
+        store.undo(back, "anna")
+
+
+def test_kinds_do_not_come_back_with_a_name_that_another_has(store: Store, ids: list[int]) -> None:
+    store.rename(ONE, "moths", "anna")
+    bats = store.rename(ONE, "bats", "anna")
+    store.rename(THREE, "moths", "bob")
+    merged = store.merge([ONE, THREE], TWO, "bob")
+    store.undo(bats, "anna")
+    with pytest.raises(Refused, match="kinds 1 and 3 would both be called 'moths'"):
+        store.undo(merged, "bob")
+
+
+def test_a_kind_that_was_named_meanwhile_does_not_end_by_a_round(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    base = queries.revision()
+    store.rename(ONE, "moths", "anna")
+    ending = [ClusterRecord(ONE, ClusterState.ENDED), ClusterRecord(TWO, ClusterState.ACTIVE)]
+    with pytest.raises(Outdated, match="kind 1 has a name by now"):
+        store.add_clustering(round_of(dict.fromkeys(ids, TWO), clusters=ending), base=base)
+    assert states(queries)[ONE] is ClusterState.ACTIVE
+
+
+def test_the_past_keeps_its_certainty(store: Store, queries: Queries, clock: Clock, ids: list[int]) -> None:
+    next_round(store, queries, by_threes(ids), probability=0.3)
+    before = clock.now
+    clock.tick(60)
+    store.move([sha(0)], ONE, "anna")
+    assert [(one.actor, one.probability) for one in queries.picture(sha(0)).belonged][-1] == ("anna", 1)
+    then = queries.picture(sha(0), as_of=before).picture.probability
+    assert then == pytest.approx(0.3)
+
+
+def test_what_people_made_and_unmade_has_ended_then_and_now(
+    store: Store, queries: Queries, clock: Clock, ids: list[int]
+) -> None:
+    event, kind = store.move([sha(0)], None, "anna")
+    store.add_events([Event(EventType.DORMANT, kind)])
+    clock.tick(60)
+    back = store.undo(event, "anna")
+    for as_of in (clock.now, None):
+        assert queries.cluster(kind, as_of=as_of).cluster.state is ClusterState.ENDED
+    clock.tick(60)
+    store.undo(back, "anna")
+    for as_of in (clock.now, None):
+        assert queries.cluster(kind, as_of=as_of).cluster.state is ClusterState.DORMANT
+
+
+def test_random_histories_are_what_the_facts_say(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    rng = np.random.default_rng(0)
+    events: list[int] = []
+    machine = by_threes(ids)
+    for _ in range(60):
+        alive = [kind.id for kind in queries.clusters()]
+        shas = [sha(int(n)) for n in rng.choice(9, 2, replace=False)]
+        one, other = (int(kind) for kind in rng.choice(alive, 2)) if alive else (ONE, TWO)
+        try:
+            match rng.integers(6):
+                case 0:
+                    events.append(store.move(shas, one if rng.random() < 0.7 else None, "anna")[0])
+                case 1:
+                    events.append(store.merge([one], other, "anna"))
+                case 2:
+                    events.append(store.divide(one, shas[:1], "anna")[0])
+                case 3:
+                    machine[ids[int(rng.integers(9))]] = int(rng.integers(1, 4))
+                    next_round(store, queries, machine)
+                case _:
+                    if events:
+                        events.append(store.undo(int(rng.choice(events)), "bob"))
+        except Refused:
+            continue
+        assert kinds(queries) == folded(queries)
+        assert counted_right(engine)
+        then = {kind.id: kind.state for kind in queries.clusters(as_of=queries.history()[-1].at, include_ended=True)}
+        ended = {kind for kind, state in states(queries).items() if state is ClusterState.ENDED}
+        assert ended == {kind for kind, state in then.items() if state is ClusterState.ENDED}
+        assert not ended & set(kinds(queries))
+    assert len(events) > 15
 
 
 @pytest.mark.parametrize(
