@@ -86,7 +86,7 @@ class RevisionWriter:
     def _attempt(self, change: Change, base: int | None) -> Revealed:
         with self._engine.begin() as connection:
             newest = revision_at(connection, None)
-            base = newest if base is None else base
+            worked_out_on, base = base, newest if base is None else base
             _require(connection, base)
             tidy(connection, newest)
         self._write_pieces(change.assignments, base)
@@ -94,7 +94,8 @@ class RevisionWriter:
             self._fill_unassigned(change.clustering.through_picture, base)
         with self._engine.begin() as connection:
             _require(connection, base)
-            _require_nameless(connection, change)
+            if worked_out_on is not None:
+                _require_nameless(connection, change)
             return reveal(connection, change, base, self._clock())
 
     def _write_pieces(self, wanted: Assignments, base: int) -> None:
