@@ -88,7 +88,22 @@ class Ours:
         self.measured = any(step % MEASURE_EVERY == 0 for step in range(before, before + steps))
 
 
-class Bare:
+class StepByStep:
+    """A loop that needs nothing but its next step."""
+
+    def prepare(self) -> None:
+        pass
+
+    def __call__(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
+
+    def step(self) -> None:
+        """Makes one gradient step."""
+        raise NotImplementedError
+
+
+class Bare(StepByStep):
     """What an engineer writes: two views, a frozen trunk, NT-Xent, alignment to a teacher that follows, AdamW."""
 
     def __init__(self, config: Config, encoder: Encoder, device: torch.device, *, compiled: bool) -> None:
@@ -105,13 +120,6 @@ class Bare:
         if compiled:
             self.tail.compile()
             self.teacher.compile()
-
-    def prepare(self) -> None:
-        pass
-
-    def __call__(self, steps: int) -> None:
-        for _ in range(steps):
-            self.step()
 
     def step(self) -> None:
         settings = self.config.learner
@@ -134,7 +142,7 @@ class Bare:
         loss.item()
 
 
-class Lightly:
+class Lightly(StepByStep):
     """lightly's SimCLR as its documentation has it: each view through the network by itself, its head, its loss."""
 
     def __init__(self, config: Config, encoder: Encoder, device: torch.device, *, compiled: bool) -> None:
@@ -152,13 +160,6 @@ class Lightly:
         self.chance = Generator(HOST).manual_seed(0)
         if compiled:
             tail.compile()
-
-    def prepare(self) -> None:
-        pass
-
-    def __call__(self, steps: int) -> None:
-        for _ in range(steps):
-            self.step()
 
     def step(self) -> None:
         x0, x1 = two_views(self.pixels, self.config, self.chance, self.device).chunk(2)

@@ -85,8 +85,9 @@ def _made(event: PastEvent) -> tuple[int, ...]:
     """Kinds that a person made by it."""
     if event.type is EventType.DIVIDED:
         return event.other_ids
-    made = event.type is EventType.MOVED and event.detail.get("made") and event.cluster_id is not None
-    return (event.cluster_id,) if made and event.cluster_id is not None else ()
+    if event.type is EventType.MOVED and event.detail.get("made") and event.cluster_id is not None:
+        return (event.cluster_id,)
+    return ()
 
 
 def undone(past: Sequence[PastEvent]) -> set[int]:

@@ -1,8 +1,8 @@
 """People say where pictures belong: move, merge, divide, and the undoing of that, worked out on a revision.
 
 Each function reads on an open transaction and gives back the change that is to become visible; it writes nothing
-but the number of a kind that it makes.
-What the agent says of the pictures is kept (`storage.opinion`), so that undoing gives back what it says by then.
+but the number of a kind that it makes. What the agent says of the pictures is kept (`storage.opinion`), so that
+undoing gives back what it says by then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
-from storage.schema import clusters, pictures
+from storage.schema import clusters, events, pictures
 from storage.schema import corrections as facts_table
 
 EXEMPLARS = 8
@@ -251,8 +251,8 @@ def require_followed(connection: Connection, cluster_id: int) -> None:
 
 def made_by(connection: Connection, row: Row[Any]) -> bool:
     """Whether the fact made its kind."""
-    event = next(one for one in journal.read_past(connection, types=[EventType(row.type)]) if one.id == row.event_id)
-    return event.type is EventType.DIVIDED or bool(event.detail.get("made"))
+    detail = connection.execute(select(events.c.detail).where(events.c.id == row.event_id)).scalar_one()
+    return row.type == EventType.DIVIDED or bool(detail.get("made"))
 
 
 def require_unmentioned(connection: Connection, fact: Fact) -> None:
