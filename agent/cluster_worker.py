@@ -9,15 +9,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from multiprocessing.synchronize import Event as ProcessEvent
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from agent.clusterer import Clusterer
+from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
@@ -33,17 +34,9 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
+# Reasons for a round in which nothing new may be coming, so that stability must confirm what new pictures cannot.
+IDLE = ("idle", "drain", "requested")
 NONE = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """The window as it was read: ids (N,), innate (N, D), learned (N, D) or None, all of one encoder version."""
-
-    version: int
-    ids_N: NDArray[np.int64]
-    innate_ND: NDArray[np.float16]
-    learned_ND: NDArray[np.float16] | None
 
 
 class ClusterWorker:
@@ -80,7 +73,7 @@ class ClusterWorker:
             self.round(reason)
         except Outdated as overtaken:
             self._kind_of = {}  # it may name kinds that never came to be
-            log.info("a correction came in between, the round is repeated", reason=str(overtaken))
+            log.info("overtaken, the round is repeated", reason=str(overtaken))
         return True
 
     def _due(self, draining: bool) -> str | None:
@@ -121,32 +114,32 @@ class ClusterWorker:
         base = self._queries.revision()
         last = self._queries.last_clustering()
         through = self._queries.last_picture_id()
-        window = self._read_window(through)
-        partition = self._clusterer.fit(window.ids_N, window.innate_ND, window.learned_ND, window.version)
+        version, idle = self._queries.ready_version(), reason in IDLE
+        partition = self._fit(through, version, idle)
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
         facts = self._queries.facts()
         result = follow(
             {cluster.id: cluster for cluster in self._queries.living_clusters()},
-            self._queries.said(window.ids_N),
+            self._queries.said(partition.ids_N),
             partition,
             RoundContext(
                 newest_picture=through,
                 new_pictures=new_pictures,
-                idle=reason in ("idle", "drain", "requested"),
+                idle=idle,
                 new_id=lambda: self._store.allocate_clusters(1)[0],
                 shown=lambda assignments: overrule(assignments, facts)[0],
             ),
             self._config,
         )
         self._kind_of = {**result.kind_of, NONE: NONE}
-        self._fit_version, self._voted_through = window.version, through
-        assignments = self._with_votes(result.assignments, window, last, through)
+        self._fit_version, self._voted_through = version, through
+        assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
         said = self._with_heirs(assignments, result.heirs)
         wanted, decided_N = overrule(said, facts)
         clustering = Clustering(
-            encoder_version=window.version,
+            encoder_version=version,
             through_picture=through,
-            window_size=len(window.ids_N),
+            window_size=len(partition.ids_N),
             seconds=self._clock() - started,
             parameters={**partition.parameters, "reason": reason},
             clusters=tuple(with_own_exemplars(record, wanted) for record in result.clusters),
@@ -155,10 +148,10 @@ class ClusterWorker:
             overruled=rows_of(said, decided_N),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
-        self._store.set_window(window.ids_N.tolist())
+        self._store.set_window(partition.ids_N.tolist())
         self._store.set_state("clusterer", self._clusterer.state_dict())
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
-        sizes = {"pictures": len(window.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
+        sizes = {"pictures": len(partition.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
         log.info("round", clustering=clustering_id, reason=reason, **sizes)
         return clustering_id
 
@@ -168,27 +161,33 @@ class ClusterWorker:
         self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
         return self._ids_N, self._key_N
 
-    def _read_window(self, through: int) -> Embedded:
-        """Read until the version that was read is still the ready one: a publication in between retires its vectors."""
-        while True:
-            version = self._queries.ready_version()
-            all_N, key_N = self._archive()
-            seen = all_N <= through
-            exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
-            wanted_N = choose_window(all_N[seen], key_N[seen], exemplars, self._config.window)
-            ids_N, innate_ND, learned_ND = self._queries.embeddings(np.sort(wanted_N), version)
-            if version == self._queries.ready_version():
-                return Embedded(version, ids_N, innate_ND, learned_ND)
+    def _fit(self, through: int, version: int, idle: bool) -> Partition:
+        all_N, key_N = self._archive()
+        seen_N = all_N <= through
+        exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
+        ids_N = choose_window(all_N[seen_N], key_N[seen_N], exemplars, self._config.window)
+        return self._clusterer.fit(ids_N, partial(self._read, version), version, examine=idle)
+
+    def _read(self, version: int, ids_N: NDArray[np.int64]) -> Embedded:
+        """Vectors of a version.
+
+        Raises:
+            Outdated: when another is ready by now, since this one's vectors may be gone.
+        """
+        embedded = Embedded(*self._queries.embeddings(ids_N, version))
+        if version != self._queries.ready_version():
+            raise Outdated("another encoder version is ready; cluster with that one")
+        return embedded
 
     # ---------------------------------------------------------------- votes
 
     def _with_votes(
-        self, inside: Assignments, window: Embedded, last: ClusteringRow | None, through: int
+        self, inside: Assignments, window_N: NDArray[np.int64], last: ClusteringRow | None, through: int
     ) -> Assignments:
         """Add a vote for pictures after the cursor that found no place in the window."""
         all_N, _ = self._archive()
         cursor = last.through_picture if last else 0
-        outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= through)], window.ids_N)
+        outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= through)], window_N)
         if len(outside_N) == 0:
             return inside
         return joined(inside, self._vote(outside_N))

@@ -1,6 +1,6 @@
 """The clusterer: a window of embeddings in, a partition into kinds out.
 
-It brings together space, bursts, graph, discovery and choice, and remembers the last choice of parameters. It knows
+It brings together the window, discovery and choice, and remembers the last choice of parameters. It knows
 nothing about identity over time, storage, or what the pictures show; its kinds are numbers within one round.
 """
 
@@ -12,20 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.bursts import NearCopy, gather_bursts
 from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
-from agent.graph import Graph, nearest, neighbour_graph
-from agent.partition import NONE, Partition, assemble, nothing_yet, reordered
+from agent.graph import Graph, nearest
+from agent.observed import Embedded, Observed, Read
+from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.propagation import winners
 from agent.score import kind_stability, separation
-from agent.space import Points, Space, checked, fit_space, unit
+from agent.space import Points, Space, checked
 
-__all__ = ["Clusterer", "Partition"]
+__all__ = ["Clusterer", "Embedded", "Partition"]
 
-# Rows from which the space is fitted: bounds the cost for large windows.
-SPACE_ROWS = 4_096
 # Once there is one kind, or more than one, the valleys must say so this much more clearly to change that.
 HESITATION = 0.05
 # Depth of the valley that one cloud cut in two shows by chance, times its members (Gaussians of 4 to 64 dimensions).
@@ -67,38 +65,45 @@ class Clusterer:
         self._seed = int(rng.integers(2**63))
         self._chooser = Chooser(grid(config.k, config.diffusion, config.selection, config.min_cluster_size))
         self._single: bool | None = None
+        self._observed: Observed | None = None
         self._fitted: Fitted | None = None
+
+    @property
+    def setting(self) -> Setting | None:
+        """The parameters in use; None before the first choice."""
+        return self._chooser.in_use
+
+    @property
+    def observed(self) -> Observed | None:
+        """The window as it is kept; None before the first fit."""
+        return self._observed
 
     # ---------------------------------------------------------------- the two verbs
 
-    def fit(
-        self,
-        ids_N: NDArray[np.int64],
-        innate_ND: NDArray[np.floating],
-        learned_ND: NDArray[np.floating] | None,
-        version: int,
-    ) -> Partition:
+    def fit(self, ids_N: NDArray[np.int64], read: Read, version: int, *, examine: bool = True) -> Partition:
         """Find the kinds of the window.
 
         Args:
-            ids_N: picture ids, unique; their order does not matter.
-            innate_ND: innate embeddings, any float type.
-            learned_ND: embeddings by encoder version `version`; None where there are none (version 1).
+            ids_N: ids of the pictures in it, unique, in any order.
+            read: gives vectors; only those of pictures that are not known from the round before are asked for.
+            version: the encoder version of the vectors.
+            examine: also measure the stability of each kind, which takes as long as the rest.
 
         Raises:
-            ValueError: for NaN or infinity, or arrays that differ in length.
+            ValueError: for NaN or infinity, or vectors that differ in number.
         """
-        if len(ids_N) != len(innate_ND) or (learned_ND is not None and len(ids_N) != len(learned_ND)):
-            raise ValueError("ids and embeddings differ in length; give one row per picture")
-        innate_ND = checked(innate_ND)
-        learned_ND = None if learned_ND is None else checked(learned_ND)
-        if len(ids_N) < self._config.min_size:
-            self._fitted = None
-            return nothing_yet(ids_N, {"reason": "fewer pictures than cluster.min_size"})
-        order_N = np.argsort(ids_N, kind="stable")
-        sorted_learned_ND = None if learned_ND is None else learned_ND[order_N]
-        partition = self._fit_sorted(ids_N[order_N], innate_ND[order_N], sorted_learned_ND, version)
-        return reordered(partition, np.argsort(order_N, kind="stable"))
+        ids_N = np.sort(ids_N)
+        rng = np.random.default_rng([self._seed, len(ids_N)])
+        if self._observed is not None and self._observed.serves(ids_N, version):
+            self._observed.become(ids_N, read)
+        else:
+            self._observed = None  # lets go of the memory first
+            window = read(ids_N).ascending()
+            if len(window.ids_N) < self._config.min_size:
+                self._fitted = None
+                return nothing_yet(window.ids_N, {"reason": "fewer pictures than cluster.min_size"})
+            self._observed = Observed(window, version, self._config, rng)
+        return self._kinds_in(self._observed, version, rng, examine)
 
     def vote(
         self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
@@ -140,33 +145,24 @@ class Clusterer:
 
     # ---------------------------------------------------------------- one round
 
-    def _fit_sorted(
-        self, ids_N: NDArray[np.int64], innate_ND: Points, learned_ND: Points | None, version: int
-    ) -> Partition:
-        config = self._config
-        rng = np.random.default_rng([self._seed, len(ids_N)])
-        space = space_of(innate_ND, learned_ND, config, rng)
-        points_ND = space.project(innate_ND, learned_ND)
-        near_copy = NearCopy(config.near_copy, config.near_copy_centred)
-        bursts, graph = gather_bursts(
-            unit(innate_ND), near_copy, lambda rows: neighbour_graph(points_ND[rows], max(config.k))
-        )
-        observations = Observations(points_ND[bursts.row_R], bursts.weight_R, config.min_samples, config.min_size)
-        kinds, setting, parameters = self._kinds_of(observations, graph, len(ids_N), version, rng)
-        stability_K = stability_of(kinds, setting, observations, rng)
-        self._fitted = remember(space, observations.points_ND, graph, kinds, setting)
-        parameters |= {"observations": len(bursts.row_R), "dims": points_ND.shape[1]}
-        neighbour_NK = bursts.row_R[graph.first(NEIGHBOURS).neighbour_NK][bursts.burst_N]
+    def _kinds_in(self, window: Observed, version: int, rng: np.random.Generator, examine: bool) -> Partition:
+        config, bursts = self._config, window.bursts
+        graph, row_R, burst_N = bursts.graph(), bursts.row_R, bursts.burst_N
+        observations = Observations(window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size)
+        kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
+        stability_K = stability_of(kinds, setting, observations, rng) if examine else None
+        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting)
+        parameters |= {"observations": len(row_R), "dims": window.points_ND.shape[1]}
         return assemble(
-            ids_N,
-            points_ND,
-            bursts.burst_N,
+            window.ids_N,
+            window.points_ND,
+            burst_N,
             kinds,
             stability_K,
             config.assign,
             config.exemplars,
             parameters,
-            neighbour_NK,
+            row_R[graph.first(NEIGHBOURS).neighbour_NK][burst_N],
         )
 
     def _kinds_of(
@@ -192,14 +188,6 @@ class Clusterer:
         members_K = np.bincount(kinds.label_N[kinds.label_N >= 0], minlength=1)
         by_chance = BY_CHANCE / max(1.0, float(np.median(members_K)) * len(members_K))
         return self._config.separation + hesitation + by_chance
-
-
-def space_of(innate_ND: Points, learned_ND: Points | None, config: ClusterConfig, rng: np.random.Generator) -> Space:
-    """Fitted to all rows, or to a uniform sample of SPACE_ROWS."""
-    if len(innate_ND) > SPACE_ROWS:
-        rows = np.sort(rng.choice(len(innate_ND), SPACE_ROWS, replace=False))
-        innate_ND, learned_ND = innate_ND[rows], None if learned_ND is None else learned_ND[rows]
-    return fit_space(innate_ND, learned_ND, config.dims, config.innate_weight)
 
 
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from agent.graph import Graph, Rows, diffuse, regraph
+from agent.graph import Graph, Rows, diffuse, measured
 from agent.propagation import Labels, propagate, winners
 from agent.space import Points
 from agent.tree import linkage, select, spanning_tree
@@ -77,7 +77,7 @@ def discover(
     """
     graph = graph.first(setting.k)
     diffused_ND = diffuse(points_ND, graph.neighbour_NK, setting.diffusion)
-    moved = regraph(diffused_ND, graph) if setting.diffusion else graph
+    moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection)
     share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))

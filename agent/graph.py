@@ -10,15 +10,19 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from agent.space import Points, unit
 
 Rows = NDArray[np.int64]
 
+# Points whose neighbours are gathered at a time: what fits the caches.
+BLOCK = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The k nearest neighbours of each point, nearest first, itself left out.
+    """The k nearest neighbours of each point, itself left out; nearest first, until the points move.
 
     Attributes:
         neighbour_NK: row numbers.
@@ -64,20 +68,26 @@ def diffuse(points_ND: Points, neighbour_NK: Rows, steps: int) -> Points:
     """Move each point to the normalised mean of its neighbours, `steps` times over; (N, D) float32."""
     if neighbour_NK.shape[1] == 0:
         return points_ND
+    walk = walk_along(neighbour_NK)
     for _ in range(steps):
-        mean_ND = np.zeros_like(points_ND)
-        for column_N in neighbour_NK.T:
-            mean_ND += points_ND[column_N]
-        points_ND = unit(mean_ND)
+        points_ND = unit(walk @ points_ND)
     return points_ND
 
 
-def regraph(points_ND: Points, graph: Graph) -> Graph:
-    """The same neighbours after the points moved: distances measured anew, rows sorted again."""
+def walk_along(neighbour_NK: Rows) -> csr_array:
+    """The random walk that goes to each neighbour alike, (N, N); narrow numbers, since it is memory that it costs."""
+    count, k = neighbour_NK.shape
+    starts = np.arange(0, count * k + 1, k, dtype=np.int32)
+    weights = np.full(count * k, 1 / k, dtype=np.float32)
+    return csr_array((weights, neighbour_NK.ravel().astype(np.int32), starts), shape=(count, count))
+
+
+def measured(points_ND: Points, graph: Graph) -> Graph:
+    """The same neighbours after the points moved, in the order in which they were: their distances measured anew."""
     distance_NK = np.empty_like(graph.distance_NK)
-    for column, neighbour_N in enumerate(graph.neighbour_NK.T):
-        distance_NK[:, column] = np.linalg.norm(points_ND - points_ND[neighbour_N], axis=1)
-    order_NK = np.argsort(distance_NK, axis=1, kind="stable")
-    return Graph(
-        np.take_along_axis(graph.neighbour_NK, order_NK, axis=1), np.take_along_axis(distance_NK, order_NK, axis=1)
-    )
+    for start in range(0, len(points_ND), BLOCK):
+        part = slice(start, start + BLOCK)
+        gap_BKD = points_ND[graph.neighbour_NK[part]]
+        gap_BKD -= points_ND[part, None]
+        distance_NK[part] = np.sqrt(np.einsum("bkd,bkd->bk", gap_BKD, gap_BKD))
+    return Graph(graph.neighbour_NK, distance_NK)

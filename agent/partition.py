@@ -5,7 +5,7 @@ It knows nothing about how kinds were found, nor about identity over time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Partition:
     """One round's kinds.
 
     Attributes:
-        ids_N: picture ids, in the order given to `Clusterer.fit`.
+        ids_N: picture ids, ascending.
         label_N: 0 .. K-1, -1 unassigned; int64.
         probability_N: float32 in [0, 1].
         core_N: bool; member by HDBSCAN itself.
@@ -64,7 +64,7 @@ def assemble(
     points_ND: Points,
     burst_N: Labels,
     kinds: Kinds,
-    stability_K: Points,
+    stability_K: Points | None,
     assign: float,
     exemplars: int,
     parameters: dict[str, object],
@@ -75,7 +75,7 @@ def assemble(
     Args:
         points_ND: all pictures' points.
         burst_N: for each picture its row among the observations.
-        stability_K: of each kind under subsampling.
+        stability_K: of each kind under subsampling; None where it was not measured.
         assign: probability below which a picture stays unassigned.
         exemplars: most exemplars of a kind.
         neighbour_NK: for each picture the rows of its nearest pictures.
@@ -95,10 +95,11 @@ def assemble(
             "core_size": float(core_N[member_M].sum()),
             "observations": float(stands_N[member_M].sum()),
             "persistence": float(kinds.persistence_K[kind]),
-            "stability": float(stability_K[kind]),
             "mean_probability": float(probability_N[member_M].mean()),
             "cohesion": cohesion(points_ND[member_M]),
         }
+        if stability_K is not None:
+            statistics[kind]["stability"] = float(stability_K[kind])
     return Partition(
         ids_N=ids_N.astype(np.int64),
         label_N=label_N.astype(np.int64),
@@ -108,21 +109,6 @@ def assemble(
         exemplars=chosen,
         statistics=statistics,
         parameters=parameters,
-        neighbour_NK=neighbour_NK,
-    )
-
-
-def reordered(partition: Partition, position_N: NDArray[np.int64]) -> Partition:
-    """The same partition with its pictures in another order."""
-    neighbour_NK = partition.neighbour_NK
-    if len(neighbour_NK):
-        neighbour_NK = np.argsort(position_N, kind="stable")[neighbour_NK][position_N]
-    return replace(
-        partition,
-        ids_N=partition.ids_N[position_N],
-        label_N=partition.label_N[position_N],
-        probability_N=partition.probability_N[position_N],
-        core_N=partition.core_N[position_N],
         neighbour_NK=neighbour_NK,
     )
 

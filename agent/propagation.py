@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from agent.graph import Rows
+from agent.graph import Rows, walk_along
 from agent.space import Points
 
 Labels = NDArray[np.int64]
@@ -29,17 +28,18 @@ def propagate(neighbour_NK: Rows, core_N: Labels, kinds: int) -> Points:
     """
     count, k = neighbour_NK.shape
     anchored_N = core_N >= 0
-    clamped = np.zeros((count, kinds), dtype=np.float32)
-    clamped[np.flatnonzero(anchored_N), core_N[anchored_N]] = 1
+    share_NK = np.zeros((count, kinds), dtype=np.float32)
+    share_NK[np.flatnonzero(anchored_N), core_N[anchored_N]] = 1
     if k == 0 or kinds == 0:
-        return clamped
-    weights = np.full(count * k, 1 / k, dtype=np.float32)
-    walk = csr_array((weights, neighbour_NK.ravel(), np.arange(0, count * k + 1, k)), shape=(count, count))
-    share_NK = clamped
+        return share_NK
+    free_F = np.flatnonzero(~anchored_N)
+    steps = walk_along(neighbour_NK)[free_F]
+    ends_FK, onwards = steps @ share_NK, steps[:, free_F]
+    free_FK = np.zeros_like(ends_FK)
     for _ in range(WALK):
-        share_NK = walk @ share_NK
-        share_NK[anchored_N] = clamped[anchored_N]
-    return np.asarray(share_NK, dtype=np.float32)
+        free_FK = ends_FK + onwards @ free_FK
+    share_NK[free_F] = free_FK
+    return share_NK
 
 
 def winners(share_NK: Points) -> tuple[Labels, Points]:

@@ -16,6 +16,8 @@ from agent.space import Points
 SILHOUETTE_POINTS = 2_000
 # Members of a kind that speak for it when valleys are looked for.
 VALLEY_POINTS = 1_000
+# Pairs of kinds that are looked at; of more, evenly so many.
+VALLEYS = 250
 # Positions along the line between two kinds' centres at which the density is looked at.
 PROFILE = 64
 
@@ -54,7 +56,8 @@ def separation(points_ND: Points, label_N: Labels, kinds: int) -> float:
     """
     members = [points_ND[np.flatnonzero(label_N == kind)] for kind in range(kinds)]
     spoken = [group[:: 1 + len(group) // VALLEY_POINTS] for group in members if len(group) > 1]
-    valleys = [valley(one, other) for one, other in combinations(spoken, 2)]
+    pairs = list(combinations(spoken, 2))
+    valleys = [valley(one, other) for one, other in pairs[:: 1 + len(pairs) // VALLEYS]]
     return 1 - float(np.median(valleys)) if valleys else 0.0
 
 

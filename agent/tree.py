@@ -9,17 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hdbscan._hdbscan_linkage import label as linkage_of
 from hdbscan._hdbscan_tree import compute_stability, condense_tree, get_clusters
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
+from sklearn.cluster._hierarchical_fast import single_linkage_label
 
 from agent.graph import Graph
 from agent.space import Points
 
 Labels = NDArray[np.int64]
+
+NO_EDGE = np.uint64(2**64 - 1)
+EDGE_BITS = np.uint64(32)
+EDGE_MASK = np.uint64(2**32 - 1)
 
 # scipy takes a weight of nothing for no edge, and hdbscan divides by it.
 SHORTEST = 1e-6
@@ -46,7 +51,8 @@ class Flat:
 
 def core_distances(graph: Graph, min_samples: int) -> Points:
     """Distance of each point to its min_samples-th neighbour, as hdbscan counts them (itself left out)."""
-    return graph.distance_NK[:, min(min_samples, graph.distance_NK.shape[1]) - 1]
+    place = min(min_samples, graph.distance_NK.shape[1]) - 1
+    return np.asarray(np.partition(graph.distance_NK, place, axis=1)[:, place])
 
 
 def spanning_tree(points_ND: Points, graph: Graph, min_samples: int) -> NDArray[np.float64]:
@@ -55,17 +61,46 @@ def spanning_tree(points_ND: Points, graph: Graph, min_samples: int) -> NDArray[
     Components of the graph are joined by the shortest mutual-reachability edge between their points: exact up to
     BRIDGE_POINTS points, between evenly drawn representatives beyond.
     """
-    count, k = graph.neighbour_NK.shape
     core_N = core_distances(graph, min_samples)
     reach_NK = np.maximum(graph.distance_NK, np.maximum(core_N[:, None], core_N[graph.neighbour_NK]))
-    weights = np.maximum(reach_NK.ravel(), SHORTEST).astype(np.float64)
-    starts = np.arange(0, count * k + 1, k)
-    tree = minimum_spanning_tree(csr_array((weights, graph.neighbour_NK.ravel(), starts), shape=(count, count))).tocoo()
-    edges_E3 = np.column_stack([tree.row, tree.col, tree.data])
-    parts, part_N = connected_components(tree, directed=False)
+    edges_E3, part_N = forest(graph.neighbour_NK, np.maximum(reach_NK, SHORTEST))
+    parts = int(part_N.max()) + 1
     if parts > 1:
         edges_E3 = np.vstack([edges_E3, bridges(points_ND, core_N, part_N, parts)])
     return edges_E3[np.lexsort((edges_E3[:, 1], edges_E3[:, 0], edges_E3[:, 2]))]
+
+
+def forest(neighbour_NK: Labels, weight_NK: Points) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Minimum spanning forest of a graph, edges (E, 3) in any order, and the component of each point.
+
+    Boruvka (1926): every component takes its shortest edge outwards, until none has one. At 50,000 points of 30
+    neighbours a quarter of the time of scipy's, which sorts all edges first (`benchmarks.clustering`). Edges are whole
+    numbers of which the smallest is the shortest: the bits of the weight, then the number of the edge, so that no two
+    are alike and no cycle can close.
+
+    Args:
+        weight_NK: float32, not negative.
+    """
+    count, k = neighbour_NK.shape
+    start_E, end_E = np.repeat(np.arange(count, dtype=np.int32), k), neighbour_NK.ravel().astype(np.int32)
+    bits_E = np.ascontiguousarray(weight_NK, dtype=np.float32).ravel().view(np.uint32).astype(np.uint64)
+    key_E = (bits_E << EDGE_BITS) | np.arange(count * k, dtype=np.uint64)
+    part_N, parts = np.arange(count, dtype=np.int32), count
+    from_E, to_E, taken = start_E, end_E, [np.empty(0, dtype=np.int64)]
+    while len(key_E):
+        shortest_P = np.full(parts, NO_EDGE)
+        np.minimum.at(shortest_P, from_E, key_E)
+        np.minimum.at(shortest_P, to_E, key_E)
+        edge_T = (np.unique(shortest_P[shortest_P != NO_EDGE]) & EDGE_MASK).astype(np.int64)
+        taken.append(edge_T)
+        ends = part_N[start_E[edge_T]], part_N[end_E[edge_T]]
+        joins = csr_array((np.ones(len(edge_T)), ends), shape=(parts, parts))
+        parts, into_P = connected_components(joins, directed=False)
+        part_N, from_E, to_E = into_P[part_N], into_P[from_E], into_P[to_E]
+        apart_E = from_E != to_E
+        from_E, to_E, key_E = from_E[apart_E], to_E[apart_E], key_E[apart_E]
+    edge_T = np.concatenate(taken)
+    return np.column_stack([start_E[edge_T], end_E[edge_T], weight_NK.ravel()[edge_T]]).astype(np.float64), part_N
 
 
 def bridges(points_ND: Points, core_N: Points, part_N: NDArray[np.int32], parts: int) -> NDArray[np.float64]:
@@ -102,15 +137,30 @@ def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> ND
 
     hdbscan's condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
     """
-    tree = np.asarray(linkage_of(np.ascontiguousarray(edges_E3)))
-    if weight_N is None:
-        return tree
-    count = len(tree) + 1
-    size = np.concatenate([weight_N.astype(np.float64), np.zeros(count - 1)])
-    for row, (left, right) in enumerate(tree[:, :2].astype(np.int64)):
-        size[count + row] = size[left] + size[right]
-    tree[:, 3] = size[count:]
+    tree = np.asarray(single_linkage_label(np.ascontiguousarray(edges_E3)))
+    if weight_N is not None and len(tree):
+        tree[:, 3] = sizes(tree, weight_N)
     return tree
+
+
+def sizes(tree: NDArray[np.float64], weight_N: Labels) -> NDArray[np.float64]:
+    """What the points below each node of a single-linkage tree weigh together, (N - 1,).
+
+    With the points in the order of the leaves, left before right, a node is a run of them: it begins at its leftmost
+    leaf, which is found by jumping (each jump twice as far), and is as long as hdbscan counted.
+    """
+    count = len(tree) + 1
+    leftmost = np.concatenate([np.arange(count), tree[:, 0].astype(np.int64)])
+    while True:
+        further = leftmost[leftmost]
+        if np.array_equal(further, leftmost):
+            break
+        leftmost = further
+    place_N = np.empty(count, dtype=np.int64)
+    place_N[leaves_list(tree)] = np.arange(count)
+    before = np.concatenate([[0], np.cumsum(weight_N[np.argsort(place_N)])])
+    start = place_N[leftmost[count:]]
+    return np.asarray(before[start + tree[:, 3].astype(np.int64)] - before[start], dtype=np.float64)
 
 
 def select(tree: NDArray[np.float64], min_cluster_size: int, method: str) -> Flat:

@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.clusterer import Clusterer
+from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
 from agent.lineage import RoundContext, follow
 from benchmarks.metrics import UNASSIGNED, Agreement, agreement
@@ -49,7 +49,8 @@ class Discovery:
     ) -> Agreement:
         """Clusters what has arrived (indices, in order), and follows the kinds."""
         ids_N = arrived_N + 1
-        partition = self._clusterer.fit(ids_N, innate_ND, learned_ND, version)
+        window = Embedded(ids_N, innate_ND, learned_ND)
+        partition = self._clusterer.fit(ids_N, window.of, version)
         arrivals = int((~np.isin(ids_N, self._before.picture_N)).sum())
         context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
         result = follow(self._living(), self._before, partition, context, self._config)
@@ -57,7 +58,7 @@ class Discovery:
         self._tell_kept(result.assignments)
         self._before = result.assignments
         self._tell_delays(arrived_N, result.assignments)
-        return agreement([str(c) for c in self._label_N[arrived_N]], result.assignments.cluster_N.tolist())
+        return agreement([str(c) for c in self._label_N[partition.ids_N - 1]], result.assignments.cluster_N.tolist())
 
     def _living(self) -> dict[int, ClusterRecord]:
         return {i: record for i, record in self._records.items() if record.state is not ClusterState.ENDED}
@@ -94,7 +95,8 @@ def kinds_at_once(
 ) -> Agreement:
     """Kinds of one round over everything."""
     clusterer = Clusterer(config, np.random.default_rng(seed))
-    partition = clusterer.fit(np.arange(len(label_N)), innate_ND, learned_ND, version=1)
+    ids_N = np.arange(len(label_N))
+    partition = clusterer.fit(ids_N, Embedded(ids_N, innate_ND, learned_ND).of, version=1)
     return agreement([str(label) for label in label_N], partition.label_N.tolist())
 
 

@@ -123,11 +123,11 @@ def test_a_correction_in_between_is_not_overwritten(
     store.add(blob(range(100, 170), 2))
     fit = worker._clusterer.fit
 
-    def slow_fit(*arguments: object) -> object:
+    def slow_fit(*arguments: object, **options: object) -> object:
         monkeypatch.undo()
         moved = Event(EventType.MOVED, kind, actor="somebody")
         store.revise(queries.assignments([1]), events=[moved], actor="somebody")
-        return fit(*arguments)  # type: ignore[arg-type]
+        return fit(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(worker._clusterer, "fit", slow_fit)
     with pytest.raises(Outdated):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from agent.clusterer import Clusterer, Partition
+from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig
 from tests.agent.shapes import blobs
 
@@ -19,8 +19,13 @@ def clusterer(seed: int = 0, **changes: object) -> Clusterer:
     return Clusterer(CONFIG.model_copy(update=changes), np.random.default_rng(seed))
 
 
+def fit_with(model: Clusterer, points: np.ndarray, learned: np.ndarray | None = None, version: int = 1) -> Partition:
+    ids = np.arange(len(points))
+    return model.fit(ids, Embedded(ids, points, learned).of, version)
+
+
 def fit(points: np.ndarray, seed: int = 0, **changes: object) -> Partition:
-    return clusterer(seed, **changes).fit(np.arange(len(points)), points, None, 1)
+    return fit_with(clusterer(seed, **changes), points)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,7 @@ def test_learned_half_counts(crowd: tuple[np.ndarray, np.ndarray]):
     """An innate half that tells nothing is made good by a learned half that does."""
     points, truth = crowd
     blind = np.random.default_rng(1).normal(size=points.shape).astype(np.float16)
-    part = clusterer().fit(np.arange(len(points)), blind, points.astype(np.float16), 2)
+    part = fit_with(clusterer(), blind, points.astype(np.float16), 2)
     assert normalized_mutual_info_score(truth, part.label_N) > 0.8
 
 
@@ -56,12 +61,12 @@ def test_order_of_pictures_does_not_matter(crowd: tuple[np.ndarray, np.ndarray])
     points, _ = crowd
     ids = np.arange(len(points)) * 3 + 7
     shuffle = np.random.default_rng(5).permutation(len(points))
-    part = clusterer().fit(ids, points, None, 1)
-    other = clusterer().fit(ids[shuffle], points[shuffle], None, 1)
+    part = clusterer().fit(ids, Embedded(ids, points, None).of, 1)
+    other = clusterer().fit(ids[shuffle], Embedded(ids[shuffle], points[shuffle], None).of, 1)
     assert np.array_equal(part.ids_N, ids)
-    assert np.array_equal(other.ids_N, ids[shuffle])
-    assert np.array_equal(part.label_N[shuffle], other.label_N)
-    assert np.array_equal(part.ids_N[part.neighbour_NK[shuffle]], other.ids_N[other.neighbour_NK])
+    assert np.array_equal(other.ids_N, ids)
+    assert np.array_equal(part.label_N, other.label_N)
+    assert np.array_equal(part.neighbour_NK, other.neighbour_NK)
     assert part.exemplars == other.exemplars
 
 
@@ -134,7 +139,7 @@ def test_nan_is_refused(crowd: tuple[np.ndarray, np.ndarray]):
 
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="length"):
-        clusterer().fit(np.arange(3), np.ones((4, 2)), None, 1)
+        Embedded(np.arange(3), np.ones((4, 2)), None)
 
 
 # -------------------------------------------------------------------- votes and memory
@@ -143,7 +148,7 @@ def test_lengths_must_agree():
 def test_votes_agree_with_the_kinds(crowd: tuple[np.ndarray, np.ndarray]):
     points, truth = crowd
     model = clusterer()
-    part = model.fit(np.arange(len(points)), points, None, 1)
+    part = fit_with(model, points)
     fresh = (points + 0.02 * np.random.default_rng(9).normal(size=points.shape)).astype(np.float32)
     label, probability = model.vote(fresh, None)
     assert (label == part.label_N).mean() > 0.97
@@ -155,7 +160,7 @@ def test_a_stranger_gets_no_vote(crowd: tuple[np.ndarray, np.ndarray]):
     points, truth = crowd
     model = clusterer()
     known = points[truth < 3]
-    model.fit(np.arange(len(known)), known, None, 1)
+    fit_with(model, known)
     assert (model.vote(points[truth == 3], None)[0] == -1).mean() > 0.9
 
 
@@ -171,7 +176,7 @@ def test_the_grid_is_run_at_birth_on_doubling_and_on_a_new_version(crowd: tuple[
 
     def chose(count: int, version: int) -> bool:
         learned = points[:count] if version > 1 else None
-        return "scores" in model.fit(np.arange(count), points[:count], learned, version).parameters
+        return "scores" in fit_with(model, points[:count], learned, version).parameters
 
     assert [chose(200, 1), chose(210, 1), chose(399, 1), chose(400, 1), chose(401, 2), chose(401, 2)] == [
         True, False, False, True, True, False,
@@ -181,10 +186,10 @@ def test_the_grid_is_run_at_birth_on_doubling_and_on_a_new_version(crowd: tuple[
 def test_a_restart_goes_on(crowd: tuple[np.ndarray, np.ndarray]):
     points, _ = crowd
     model = clusterer()
-    before = model.fit(np.arange(len(points)), points, None, 1)
+    before = fit_with(model, points)
     again = clusterer()
     again.load_state_dict(json.loads(json.dumps(model.state_dict())))
-    after = again.fit(np.arange(len(points)), points, None, 1)
+    after = fit_with(again, points)
     assert "scores" not in after.parameters
     assert np.array_equal(before.label_N, after.label_N)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hdbscan import HDBSCAN
-from scipy.sparse.csgraph import minimum_spanning_tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
 from agent.graph import neighbour_graph
 from agent.space import Points, unit
-from agent.tree import Flat, linkage, select, spanning_tree
+from agent.tree import Flat, forest, linkage, select, spanning_tree
 from tests.agent.shapes import blobs
 
 MIN_SAMPLES = 5
@@ -71,6 +74,40 @@ def test_weights_reach_the_smallest_size():
     tree = spanning_tree(points, neighbour_graph(points, 8), 3)
     assert select(linkage(tree), 20, "eom").label_N.max() == -1
     assert select(linkage(tree, np.full(52, 2)), 20, "eom").label_N.max() == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_weights_of_nodes_are_sums_over_what_lies_below(seed: int):
+    points = unit(blobs([30, 20, 9], spread=0.5, seed=seed)[0])
+    weight = np.random.default_rng(seed).integers(1, 9, len(points))
+    tree = linkage(spanning_tree(points, neighbour_graph(points, 8), 3), weight)
+    below = {row: [row] for row in range(len(points))}
+    for node, (left, right) in enumerate(tree[:, :2].astype(int).tolist(), start=len(points)):
+        below[node] = below[left] + below[right]
+        assert tree[node - len(points), 3] == weight[below[node]].sum()
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(2, 60),
+    k=st.integers(1, 6),
+    levels=st.sampled_from([2, 5, 1_000]),
+)
+@settings(max_examples=200, deadline=None)
+def test_forest_weighs_what_scipys_weighs_ties_included(seed: int, count: int, k: int, levels: int):
+    rng = np.random.default_rng(seed)
+    k = min(k, count - 1)
+    other = np.stack([rng.permutation(np.delete(np.arange(count), row))[:k] for row in range(count)])
+    between = rng.integers(1, levels + 1, (count, count)) / 8
+    weight = np.minimum(between, between.T)[np.arange(count)[:, None], other].astype(np.float32)
+    edges, part = forest(other, weight)
+    starts = np.arange(0, count * k + 1, k)
+    graph = csr_array((weight.ravel().astype(float), other.ravel(), starts), shape=(count, count))
+    expected = minimum_spanning_tree(graph)
+    parts, part_of = connected_components(graph, directed=False)
+    assert len(edges) == expected.nnz == count - parts
+    assert edges[:, 2].sum() == pytest.approx(expected.sum())
+    assert adjusted_rand_score(part, part_of) == 1
 
 
 def test_parents_group_what_belongs_together():

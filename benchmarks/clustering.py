@@ -1,0 +1,288 @@
+"""What a round costs: a window of n pictures, a thousand in and a thousand out, beside clustering all from nothing.
+
+    python -m benchmarks.clustering --n 5000,20000,50000,200000 --json
+    python -m benchmarks.clustering --n 20000,50000 --data cifar10 --json
+
+For each n, in a process of its own and with the same number of threads for all: `ours_full_s` is the first round of the
+real clusterer but for the choice of its parameters (`grid_s`); `ours_after_1000_s` the median of ten rounds in which a
+thousand pictures arrive and as many leave; `hdbscan_s` (up to 20,000) and `fast_hdbscan_s` (warm) cluster the points of
+the same space from nothing. `ari_to_hdbscan` is agreement with hdbscan on the points among which we look for kinds
+(those after diffusion), before and after the ten rounds; `ari_to_anew` is agreement, after them, with our own clusterer
+given the same window at once. n beyond `--window` is an archive of n of which a window is clustered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.cores import share_cores
+
+share_cores()  # as the daemon does, before numpy is imported
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
+
+from agent.clusterer import Clusterer, Embedded
+from agent.config import ClusterConfig
+from agent.discovery import Setting, smallest
+from agent.graph import diffuse, measured
+from agent.observed import Observed
+from agent.tree import linkage, select, spanning_tree
+from agent.window import choose_window
+
+DIMS, CENTRES, NOISE = 64, 40, 0.1
+BATCH = 1_000
+CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
+EXACT_UP_TO = 20_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if options.child:
+        print(json.dumps(measure(int(options.n), options)))
+        return 0
+    found = [in_own_process(n, options) for n in options.n.split(",")]
+    print(json.dumps(found, indent=1) if options.json else "\n".join(_line(one) for one in found))
+    return 0
+
+
+def in_own_process(n: str, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.clustering", "--child", "--n", n]
+    for name in ("data", "rounds", "threads", "seed", "window", "cache"):
+        command += [f"--{name}", str(vars(options)[name])]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return found
+
+
+# -------------------------------------------------------------------- one n
+
+
+def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one n."""
+    faiss.omp_set_num_threads(options.threads)
+    with threadpool_limits(options.threads):
+        archive = SETS[options.data](n + BATCH * options.rounds, options)
+        stream = Stream(archive, n, min(n, options.window), options.seed)
+        full_s, grid_s = stream.first()
+        before = stream.space_of_window()
+        after_s = [stream.next() for _ in range(options.rounds)]
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        after = stream.space_of_window()
+        return {
+            "n": n,
+            "data": options.data,
+            "window": stream.window,
+            "threads": options.threads,
+            "ours_full_s": full_s,
+            "ours_after_1000_s": round(statistics.median(after_s), 3),
+            "ours_after_1000_spread_s": [round(min(after_s), 3), round(max(after_s), 3)],
+            "grid_s": grid_s,
+            **others(before, after, options.threads),
+            "ari_to_anew": stream.agreement_with_anew(),
+            "setting": stream.setting.as_dict(),
+            "k_ours": before.kinds,
+            "peak_mb": round(peak_mb),
+        }
+
+
+class Stream:
+    """An archive that grows by a thousand pictures a round, and the clusterer on a window of it."""
+
+    def __init__(self, archive: Embedded, n: int, window: int, seed: int) -> None:
+        self.window = window
+        self._archive, self._seed, self._count = archive, seed, n
+        self._key_N = np.random.default_rng([seed, 1]).integers(2**63, size=len(archive.ids_N), dtype=np.uint64)
+        self._config = ClusterConfig(window=max(100, window))
+        self._clusterer = Clusterer(self._config, np.random.default_rng(seed))
+
+    @property
+    def setting(self) -> Setting:
+        """In use."""
+        setting = self._clusterer.setting
+        assert setting is not None
+        return setting
+
+    def first(self) -> tuple[float, float]:
+        """Seconds of a round from nothing without the choice of parameters, and of the choice."""
+        started = time.perf_counter()
+        self._round()
+        both_s = time.perf_counter() - started
+        state = self._clusterer.state_dict()
+        self._clusterer = Clusterer(self._config, np.random.default_rng(self._seed))
+        self._clusterer.load_state_dict(state)
+        started = time.perf_counter()
+        self._round()
+        full_s = time.perf_counter() - started
+        return round(full_s, 3), round(both_s - full_s, 3)
+
+    def next(self) -> float:
+        """Seconds of a round after a thousand more, the choice of the window included."""
+        self._count += BATCH
+        started = time.perf_counter()
+        self._round()
+        return time.perf_counter() - started
+
+    def _round(self) -> NDArray[np.int64]:
+        return self._clusterer.fit(self._ids(), self._archive.of, 1, examine=False).label_N
+
+    def _ids(self) -> NDArray[np.int64]:
+        ids_N = self._archive.ids_N[: self._count]
+        return choose_window(ids_N, self._key_N[: self._count], (), self.window)
+
+    def space_of_window(self) -> Looked:
+        """What the clusterer looks at now, and what it finds there."""
+        observed = self._clusterer.observed
+        assert observed is not None
+        return Looked(observed, self.setting, self._config)
+
+    def agreement_with_anew(self) -> float:
+        """Agreement of the grown window's kinds with those found at once, the space fitted anew as well."""
+        anew = Clusterer(self._config, np.random.default_rng(self._seed))
+        anew.load_state_dict(self._clusterer.state_dict())
+        label_N = anew.fit(self._ids(), self._archive.of, 1, examine=False).label_N
+        return round(float(adjusted_rand_score(self._round(), label_N)), 4)
+
+
+class Looked:
+    """Points before and after diffusion, and the labels that the tree on the graph gives them."""
+
+    def __init__(self, observed: Observed, setting: Setting, config: ClusterConfig) -> None:
+        bursts, graph = observed.bursts, observed.bursts.graph().first(setting.k)
+        self.points_RD = observed.points_ND[bursts.row_R]
+        self.diffused_RD = diffuse(self.points_RD, graph.neighbour_NK, setting.diffusion)
+        self.min_samples, self.method = config.min_samples, setting.selection
+        self.min_cluster_size = smallest(setting, bursts.weight_R, config.min_size)
+        tree = linkage(spanning_tree(self.diffused_RD, measured(self.diffused_RD, graph), config.min_samples))
+        self.label_R = select(tree, self.min_cluster_size, self.method).label_N
+        self.kinds = int(self.label_R.max()) + 1
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of hdbscan and of fast_hdbscan; hdbscan counts a point itself among its neighbours when it is exact."""
+        return {
+            "min_cluster_size": self.min_cluster_size,
+            "min_samples": self.min_samples,
+            "cluster_selection_method": self.method,
+        }
+
+
+def others(before: Looked, after: Looked, threads: int) -> dict[str, Any]:
+    """hdbscan and fast_hdbscan on the same points, and what hdbscan finds among ours."""
+    exact = len(before.points_RD) <= EXACT_UP_TO
+    found: dict[str, Any] = dict.fromkeys(("hdbscan_s", "ari_to_hdbscan", "ari_after_rounds", "k_hdbscan"))
+    if exact:
+        found["hdbscan_s"], _ = timed(lambda: hdbscan_of(before.points_RD, before, threads))
+        label_R = hdbscan_of(before.diffused_RD, before, threads)
+        found["k_hdbscan"] = int(label_R.max()) + 1
+        found["ari_to_hdbscan"] = round(float(adjusted_rand_score(label_R, before.label_R)), 4)
+        again_R = hdbscan_of(after.diffused_RD, after, threads)
+        found["ari_after_rounds"] = round(float(adjusted_rand_score(again_R, after.label_R)), 4)
+    found["fast_hdbscan_s"] = fast_hdbscan_s(before, threads)
+    return found
+
+
+def hdbscan_of(points_ND: NDArray[np.float32], looked: Looked, threads: int) -> NDArray[np.int64]:
+    from hdbscan import HDBSCAN
+
+    model = HDBSCAN(**looked.parameters, approx_min_span_tree=False, core_dist_n_jobs=threads)
+    return np.asarray(model.fit_predict(points_ND.astype(np.float64)), dtype=np.int64)
+
+
+def fast_hdbscan_s(looked: Looked, threads: int) -> float | None:
+    """The second of two runs, since the first compiles; None where it is not installed."""
+    try:
+        import fast_hdbscan
+        import numba
+    except ImportError:
+        return None
+    numba.set_num_threads(threads)
+    fast_hdbscan.HDBSCAN(**looked.parameters).fit(looked.points_RD[:2_000])
+    return timed(lambda: fast_hdbscan.HDBSCAN(**looked.parameters).fit_predict(looked.points_RD))[0]
+
+
+def timed(work: Callable[[], NDArray[np.int64]]) -> tuple[float, NDArray[np.int64]]:
+    started = time.perf_counter()
+    result = work()
+    return round(time.perf_counter() - started, 3), result
+
+
+# -------------------------------------------------------------------- data
+
+
+def synthetic(count: int, options: argparse.Namespace) -> Embedded:
+    """Overlapping kinds of unequal size, and a tenth of points that belong to none."""
+    rng = np.random.default_rng(options.seed)
+    centres = rng.normal(size=(CENTRES, DIMS)) * 0.13
+    size_K = rng.dirichlet(np.full(CENTRES, 4.0))
+    points = centres[rng.choice(CENTRES, count, p=size_K)] + 0.2 * rng.normal(size=(count, DIMS))
+    astray = rng.random(count) < NOISE
+    points[astray] = rng.normal(size=(int(astray.sum()), DIMS)) * 0.24
+    return Embedded(np.arange(1, count + 1), points.astype(np.float16), None)
+
+
+def separated(count: int, options: argparse.Namespace) -> Embedded:
+    """Kinds that nothing lies between."""
+    rng = np.random.default_rng(options.seed)
+    centres = rng.normal(size=(CENTRES, DIMS))
+    points = centres[rng.integers(CENTRES, size=count)] + 0.2 * rng.normal(size=(count, DIMS))
+    return Embedded(np.arange(1, count + 1), points.astype(np.float16), None)
+
+
+def cifar10(count: int, options: argparse.Namespace) -> Embedded:
+    """Innate embeddings of CIFAR-10 in any order; there are 50,000, so that a window of all turns over by coming round.
+
+    Those that come round are other pictures to the clusterer: a little is added to each.
+    """
+    from benchmarks.embeddings import innate_of
+
+    vectors_ND, _ = innate_of("cifar10", 10, 5_000, options.seed, Path(options.cache))
+    again_N = np.arange(count) % len(vectors_ND)
+    rng = np.random.default_rng(options.seed)
+    jitter_ND = 0.2 * rng.normal(size=(count, vectors_ND.shape[1])).astype(np.float32) * vectors_ND.std(axis=0)
+    return Embedded(np.arange(1, count + 1), (vectors_ND[again_N] + jitter_ND).astype(np.float16), None)
+
+
+SETS: Mapping[str, Callable[[int, argparse.Namespace], Embedded]] = {
+    "overlapping": synthetic, "separated": separated, "cifar10": cifar10,
+}  # fmt: skip
+
+
+def _line(found: Mapping[str, Any]) -> str:
+    return (
+        f"n {found['n']}: {found['ours_full_s']} s at once, {found['ours_after_1000_s']} s after 1,000; "
+        f"hdbscan {found['hdbscan_s']} s, fast_hdbscan {found['fast_hdbscan_s']} s; "
+        f"ARI to hdbscan {found['ari_to_hdbscan']} and {found['ari_after_rounds']}, to anew {found['ari_to_anew']}; "
+        f"{found['k_ours']} kinds (hdbscan {found['k_hdbscan']}), {found['peak_mb']} MB"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.clustering", description=__doc__.splitlines()[0])
+    parser.add_argument("--n", default="5000,20000,50000,200000", help="several with commas")
+    parser.add_argument("--data", choices=tuple(SETS), default="overlapping")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--window", type=int, default=50_000)
+    parser.add_argument("--cache", default=str(CACHE), help="folder where embeddings are kept")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
