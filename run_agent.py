@@ -18,6 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from agent.commands import asking, correcting, pictures, upkeep, working
+from agent.redaction import redacted
 
 INTERNAL, USAGE, STORAGE = 1, 2, 3
 INTERRUPTED = 130
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         code, message = explained(error)
-        print(f"taxon: {message}", file=sys.stderr)
+        print(f"taxon: {redacted(message)}", file=sys.stderr)
         return code
 
 

@@ -1,7 +1,7 @@
 """The composition root: the only place that names the concrete parts, starts them and stops them.
 
-    folders -> decode pool -> inbox -> embed thread -> store <- training (main thread)
-                                                       store <- clusterer (own process)
+    folders -> decode pool ----> inbox -> embed thread -> store <- training (main thread)
+    cameras (own processes) -> inbox                      store <- clusterer (own process)
 
 The main thread trains, and looks at the stop flag between updates.
 """
@@ -22,6 +22,7 @@ import torch
 from sqlalchemy import Engine
 
 from agent import checkpoint
+from agent.address import addresses
 from agent.catalogue import StoreCatalogue
 from agent.cluster_worker import run_cluster_process
 from agent.config import Config
@@ -33,9 +34,15 @@ from agent.encoder import Encoder, build_encoder
 from agent.errors import ConfigError
 from agent.inbox import Inbox
 from agent.learning import Learning
+from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
+from agent.sources.keeping import FRAMES
+from agent.sources.outages import Outages, still_away
+from agent.sources.protocol import Source
 from agent.supervisor import GaveUp, Supervisor
 from storage.queries import Queries
+from storage.records import EventType
+from storage.rows import EventRow
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -48,6 +55,8 @@ POLL_S = 0.1
 STOP_S = 3.0
 """How long threads and the clusterer may take to stop; what is killed then loses nothing, all writes being whole."""
 BORN = 1
+EVENTS_READ = 1_000
+"""So many events about outages are read at the start, to know which were told and not their end."""
 
 
 class Agent:
@@ -62,7 +71,8 @@ class Agent:
         self._claim_network()
         self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
-        self._sources = self._folders(data)
+        self._outages = Outages(still_away((row.type, dict(row.detail)) for row in self._told()))
+        self._sources: list[Source] = [*self._folders(data), *self._cameras(data)]
         spawn = multiprocessing.get_context("spawn")
         self._cluster_stop, self._cluster_drain = spawn.Event(), spawn.Event()
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
@@ -75,9 +85,29 @@ class Agent:
         roots = [folder.resolve() for folder in self._config.folder.watch]
         exclude = (data.resolve(),)
         return [
-            FolderSource(root, str(root), self._config.folder, catalogue, self._pool, self._inbox, exclude=exclude)
+            FolderSource(
+                root, str(root), self._config.folder, catalogue, self._pool, self._inbox, exclude=exclude,
+                note=self._outages.note,
+            )
             for root in roots
-        ]
+        ]  # fmt: skip
+
+    def _cameras(self, data: Path) -> list[CameraSource]:
+        catalogue = StoreCatalogue(self._store, self._queries)
+        return [
+            CameraSource(
+                address, self._config.camera, self._config.decode, catalogue, self._pool, self._inbox,
+                data.resolve() / FRAMES / address.name,
+                least_px=self._config.encoder.image_px, note=self._outages.note,
+            )
+            for address in addresses(self._config.camera.watch, self._config.camera.snapshot.watch)
+        ]  # fmt: skip
+
+    def _told(self) -> list[EventRow]:
+        """Events about sources, oldest first."""
+        kinds = (EventType.SOURCE_OFFLINE, EventType.SOURCE_ONLINE)
+        rows = [row for kind in kinds for row in self._queries.history(type=kind, limit=EVENTS_READ)]
+        return sorted(rows, key=lambda row: row.id)
 
     def _claim_network(self) -> None:
         """A data directory belongs to the network whose embeddings it holds."""
@@ -123,7 +153,7 @@ class Agent:
         learning = Learning(
             self._config.learner, self._queries, partial(self._train_worker, encoder, device, embedding)
         )
-        log.info("watching", folders=[str(folder) for folder in self._config.folder.watch], device=str(device))
+        log.info("watching", sources=[source.name for source in self._sources], device=str(device))
         return embedding, learning
 
     def _thread(self, run: Callable[[threading.Event], None]) -> threading.Thread:
@@ -185,8 +215,14 @@ class Agent:
         self._store.set_state("heartbeats", beats)
         self._store.set_state("queue", self._inbox.depth)
         self._store.set_state("learner_debt", round(learning.debt_views))
-        sources = [{"name": s.name, "health": s.health, "detail": s.detail} for s in self._sources]
+        self._tell_of_sources()
+
+    def _tell_of_sources(self) -> None:
+        sources = [{"name": s.name, "health": s.health, "detail": s.detail, "counts": s.counts} for s in self._sources]
         self._store.set_state("sources", sources)
+        events = self._outages.take()
+        if events:
+            self._store.add_events(events)
 
     def _shut_down(self, threads: list[threading.Thread], learning: Learning | None) -> None:
         self._stop.set()
@@ -197,6 +233,7 @@ class Agent:
         if learning is not None:
             learning.save()
             self._store.set_state("learner_debt", round(learning.debt_views))
+        self._tell_of_sources()
         self._pool.close()
         if not self._clusterer.join(max(0.1, deadline - time.monotonic())):
             self._clusterer.kill()

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from agent.address import parse as parse_address
+from agent.masks import parse as parse_mask
 
 
 class Section(BaseModel):
@@ -39,6 +42,71 @@ class FolderConfig(Section):
          "Thumbs.db", "@eaDir", "__MACOSX"),
         description="globs matched against every path component below the watched folder",
     )  # fmt: skip
+
+
+def _camera(text: str) -> str:
+    parse_address(text)
+    return text
+
+
+def _still(text: str) -> str:
+    parse_address(text, still=True)
+    return text
+
+
+def _mask(text: str) -> str:
+    parse_mask(text)
+    return text
+
+
+class GatesConfig(Section):
+    """What a camera's picture must pass to be kept, in this order (`agent.sources.gates`); 0 turns a gate off."""
+
+    blank: float = Field(3, ge=0, description="spread of grey values, of 255, below which a picture is blank")
+    frozen: bool = Field(True, description="drop a picture that equals the one before, grain by grain")
+    motion_area: float = Field(0.002, ge=0, le=1, description="share of the picture that must have changed")
+    motion_level: float = Field(20, gt=0, le=255, description="change of a grey value, of 255, that counts as one")
+    masks: tuple[Annotated[str, AfterValidator(_mask)], ...] = Field(
+        (), description="areas to ignore: NAME=x,y x,y x,y, corners in shares of width and height; any number a camera"
+    )
+    near_bits: int = Field(4, ge=0, le=256, description="of 256 bits of a dHash: at least so many must differ")
+    per_minute: float = Field(30, ge=0, description="pictures kept in any minute, at most")
+    keepalive_s: float = Field(600, ge=0, description="one picture is kept after so long whatever motion says")
+
+
+class KeptConfig(Section):
+    """Pictures of cameras on the disk, for each camera (`agent.sources.keeping`); the oldest go first."""
+
+    quality: int = Field(90, ge=1, le=95, description="of JPEG")
+    days: float = Field(30, gt=0, description="older files are deleted; what was learned and the thumbnails stay")
+    max_mb: int = Field(5_000, ge=1, description="more are deleted")
+    free_mb: int = Field(1_024, ge=0, description="room left on the disk, at least; else files go, then none is kept")
+
+
+class SnapshotConfig(Section):
+    """Cameras that give one picture at a time by HTTP (`agent.sources.snapshot`)."""
+
+    watch: tuple[Annotated[str, AfterValidator(_still)], ...] = Field((), description="stills to ask for, as NAME=URL")
+    every_s: float = Field(10, ge=0.1, description="how often to ask")
+    timeout_s: float = Field(10, gt=0, description="an answer that takes longer is given up")
+    max_mb: int = Field(20, ge=1, description="a larger answer is given up")
+
+
+class CameraConfig(Section):
+    """Cameras, each in a process of its own (`agent.sources.camera`)."""
+
+    watch: tuple[Annotated[str, AfterValidator(_camera)], ...] = Field(
+        (), description="cameras as NAME=URL: rtsp, http, a device, a video file; ${NAME} is taken from the environment"
+    )
+    fps: float = Field(1, gt=0, le=30, description="pictures looked at in a second; the rest are decoded and dropped")
+    open_timeout_s: float = Field(10, gt=0, description="a camera that takes longer to answer is given up")
+    read_timeout_s: float = Field(10, gt=0, description="a stream that says nothing for so long is given up")
+    stall_s: float = Field(20, gt=0, description="without a picture for so long the process is killed and made anew")
+    backoff_s: float = Field(1, gt=0, description="wait before the first new attempt; it doubles, with jitter")
+    backoff_max_s: float = Field(60, gt=0, description="the longest wait between attempts")
+    gates: GatesConfig = GatesConfig()
+    kept: KeptConfig = KeptConfig()
+    snapshot: SnapshotConfig = SnapshotConfig()
 
 
 class DecodeConfig(Section):
@@ -223,6 +291,7 @@ class Config(Section):
     seed: int = Field(0, ge=0, description="of every random generator")
     device: str = Field("auto", description="auto | cpu | cuda | cuda:N | mps")
     folder: FolderConfig = FolderConfig()
+    camera: CameraConfig = CameraConfig()
     decode: DecodeConfig = DecodeConfig()
     inbox: InboxConfig = InboxConfig()
     encoder: EncoderConfig = EncoderConfig()

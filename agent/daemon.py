@@ -10,8 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from agent.config import Config
+from agent.address import addresses
+from agent.config import CameraConfig, Config
 from agent.cores import share_cores
+from agent.errors import ConfigError
 from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
@@ -34,13 +36,14 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         The exit status: 0.
 
     Raises:
-        SourceError: a watched folder is missing.
+        SourceError: a watched folder or a video file is missing.
         StoreLocked: another agent runs on this data directory.
-        ConfigError: the data directory was begun with another network.
+        ConfigError: the data directory was begun with another network; a camera can never work.
     """
     for folder in config.folder.watch:
         if not folder.is_dir():
             raise SourceError(f"{folder}: no such folder; make it, or watch another with --watch DIR")
+    check_cameras(config.camera, once=once)
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(DataLock(data))
@@ -65,6 +68,26 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
 
         Agent(config, data, url, engine, stop).run(once)
     return 0
+
+
+def check_cameras(config: CameraConfig, *, once: bool) -> None:
+    """What can be said about cameras before any is asked.
+
+    Raises:
+        SourceError: a video file is missing.
+        ConfigError: two have one name, a variable is missing, or `once` is asked of what never ends.
+    """
+    try:
+        cameras = addresses(config.watch, config.snapshot.watch)
+    except ValueError as error:
+        raise ConfigError(f"camera.watch: {error}") from None
+    for camera in cameras:
+        if camera.missing():
+            raise ConfigError(f"camera {camera.name}: set the environment variable {camera.missing()[0]}")
+        if camera.kind == "file" and not os.path.isfile(camera.url):
+            raise SourceError(f"{camera.url}: no such file; give another one with --camera {camera.name}=FILE")
+        if once and camera.kind in ("stream", "device"):
+            raise ConfigError(f"camera {camera.name} never ends; leave out --once, it is for folders and films")
 
 
 @contextmanager

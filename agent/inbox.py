@@ -46,11 +46,22 @@ class Inbox:
                 self._changed.wait(STOP_CHECK_S)
             if stop.is_set():
                 return False
-            self._waiting.append(item)
-            self._held[item.origin.uri] += 1
-            self._depth += 1
-            self._changed.notify_all()
+            self._append(item)
             return True
+
+    def offer(self, item: Frame | Rejected) -> bool:
+        """Add an item if there is room; never waits."""
+        with self._changed:
+            if self._depth >= self._capacity:
+                return False
+            self._append(item)
+            return True
+
+    def _append(self, item: Frame | Rejected) -> None:
+        self._waiting.append(item)
+        self._held[item.origin.uri] += 1
+        self._depth += 1
+        self._changed.notify_all()
 
     def take(self, limit: int, timeout_s: float) -> list[Frame | Rejected]:
         """Up to `limit` items as soon as there is one; none after `timeout_s` without."""

@@ -258,8 +258,8 @@ def serve() -> None:
     pipe: Connection[Any, Any] = Connection(int(sys.argv[1]))
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         parent, function = pipe.recv()
-        _die_with(parent)
-        _limit_memory(int(sys.argv[2]))
+        die_with(parent)
+        limit_memory(int(sys.argv[2]))
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # C libraries write pages about broken files
         pipe.send((True, None))
         while True:
@@ -276,7 +276,7 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[b
         return False, " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have the kernel kill this process with its parent, even while a decoder hangs; elsewhere the pipe's end does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -284,7 +284,7 @@ def _die_with(parent: int) -> None:
         os._exit(0)  # it died before it could be asked
 
 
-def _limit_memory(memory_mb: int) -> None:
+def limit_memory(memory_mb: int) -> None:
     """Limit the address space to what is in use now plus `memory_mb`."""
     with suppress(OSError, ValueError):  # no /proc, or a platform without this limit
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from agent.errors import ConfigError
+from agent.redaction import without_login
 
 PREFIX = "TAXON_"
 NULL = "tag:yaml.org,2002:null"
@@ -123,7 +124,7 @@ def read_overrides(overrides: Sequence[str], keys: Collection[str]) -> Layer:
     layer: Layer = {}
     for override in overrides:
         key, equals, text = override.partition("=")
-        key, where = key.strip(), f"--set {override}"
+        key, where = key.strip(), f"--set {without_login(override)}"
         if not equals:
             raise ConfigError(f"{where}: write --set KEY=VALUE, such as --set learner.lr=1e-3")
         if key not in keys:

@@ -6,7 +6,6 @@ What may be set is `agent.config`; where it may be written is `agent.layers`. It
 from __future__ import annotations
 
 import os
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +18,12 @@ from pydantic.fields import FieldInfo
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.layers import Given, Layer, read_environment, read_overrides, read_yaml
+from agent.redaction import redacted, without_login
 
-__all__ = ["EFFECTIVE", "ConfigError", "effective_yaml", "load_config", "redacted", "write_effective"]
+__all__ = ["EFFECTIVE", "ConfigError", "effective_yaml", "load_config", "write_effective"]
 
 EFFECTIVE = "taxon.yaml"
 WIDTH = 116
-CREDENTIALS = re.compile(r"(://[^:/@\s]*):[^\s]*@")
-SECRET_PARAMETER = re.compile(r"(?i)((?:password|passwd|token|secret|api_?key)=)[^&\s]*")
 LENGTHS = {"missing": "few", "too_short": "few", "too_long": "many"}
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -109,25 +107,22 @@ def _problem(kind: str, message: str, field: FieldInfo) -> str:
         return message.removeprefix("Input ").partition(",")[0]
     if message.startswith("Input "):
         return message.removeprefix("Input ")
+    message = message.removeprefix("Value error, ")
     return f"is wrong: {message[0].lower()}{message[1:]}"
 
 
 def _shown(one: Given) -> str:
-    return redacted(one.value) if isinstance(one.value, str) and one.value else repr(one.value)
+    return without_login(one.value if isinstance(one.value, str) and one.value else repr(one.value))
 
 
 # -------------------------------------------------------------------------- writing
 
 
-def redacted(text: str) -> str:
-    """The same text without passwords of URLs."""
-    return SECRET_PARAMETER.sub(r"\1***", CREDENTIALS.sub(r"\1:***@", text))
-
-
 def write_effective(config: Config, data: Path) -> None:
     """Write DATA/taxon.yaml, by which readers find the database.
 
-    It holds `storage.url` as it is, password included, so only its owner may read it.
+    It holds `storage.url` as it is, password included, so only its owner may read it. Logins of cameras are left out,
+    since no reader needs them.
     """
     path = data / EFFECTIVE
     temporary = path.with_name(f".{EFFECTIVE}.{os.getpid()}.tmp")
@@ -172,6 +167,10 @@ def _comment(text: str) -> str:
 
 
 def _line(name: str, value: object, redact: bool) -> str:
-    shown = redacted(value) if redact and isinstance(value, str) else value
+    shown = value
+    if isinstance(value, list):
+        shown = [without_login(item) if isinstance(item, str) else item for item in value]
+    elif redact and isinstance(value, str):
+        shown = redacted(value)
     flow = None if isinstance(value, list) else False
     return yaml.safe_dump({name: shown}, default_flow_style=flow, width=WIDTH, allow_unicode=True, sort_keys=False)

@@ -19,6 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="YAML file with settings.")]
 Sets = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be given again.")]
 Watch = Annotated[list[Path], typer.Option("--watch", metavar="DIR", help="Folder to watch; may be given again.")]
+Camera = Annotated[
+    list[str], typer.Option("--camera", metavar="NAME=URL", help="Camera or video file; may be given again.")
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it stood then: 2026-11-22, 3d, monday.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not before: 2026-11-22, 2h, yesterday.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Not after.")]

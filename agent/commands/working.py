@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.commands.doors import writing
-from agent.commands.options import DATA, ConfigFile, Data, Sets, Watch, person
+from agent.commands.options import DATA, Camera, ConfigFile, Data, Sets, Watch, person
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 
 def run(
     watch: Watch = [],  # noqa: B006 (read only; typer needs the empty list)
+    camera: Camera = [],  # noqa: B006
     config: ConfigFile = None,
     overrides: Sets = [],  # noqa: B006
     once: Annotated[bool, typer.Option("--once", help="Sort what lies there now, to the end, and exit.")] = False,
     data: Data = DATA,
 ) -> None:
-    """Watch folders, learn, and sort what arrives into kinds; until Ctrl-C."""
+    """Watch folders and cameras, learn, and sort what arrives into kinds; until Ctrl-C."""
     try:
-        settings = _settings(config, overrides, watch)
+        from agent.redaction import hide_arguments
+
+        hide_arguments()
+        settings = _settings(config, overrides, watch, camera)
         from agent.daemon import run_daemon
 
         code = run_daemon(settings, data, once=once, live=_on_terminal())
@@ -36,15 +41,17 @@ def run(
     raise typer.Exit(code)
 
 
-def _settings(file: Path | None, overrides: list[str], watch: list[Path]) -> Config:
-    """The configuration, with the watched folders absolute; those of `--watch` replace the file's."""
+def _settings(file: Path | None, overrides: list[str], watch: list[Path], cameras: list[str]) -> Config:
+    """The configuration, with the watched folders absolute; what `--watch` and `--camera` give replaces the file's."""
     from agent.errors import ConfigError
     from agent.settings import load_config
 
+    if cameras:
+        overrides = [*overrides, f"camera.watch={json.dumps(cameras)}"]
     config = load_config(file, overrides)
     folders = tuple(Path(os.path.abspath(folder)) for folder in watch or config.folder.watch)
-    if not folders:
-        raise ConfigError("nothing to watch; give --watch DIR, or folder.watch in the configuration")
+    if not folders and not config.camera.watch and not config.camera.snapshot.watch:
+        raise ConfigError("nothing to watch; give --watch DIR or --camera NAME=URL, or name them in the configuration")
     return config.model_copy(update={"folder": config.folder.model_copy(update={"watch": folders})})
 
 

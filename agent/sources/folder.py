@@ -56,11 +56,12 @@ class FolderSource:
         root: the folder, with all folders in it; links in it are not followed.
         name: of the source.
         exclude: folders in it that are left out, such as the data directory.
+        note: told of every change of health.
         clock: monotonic seconds.
         wall_ns: nanoseconds since the epoch, to be compared with mtimes.
 
     Attributes:
-        health, detail: see `agent.sources.protocol.Source`.
+        health, detail, counts: see `agent.sources.protocol.Source`.
     """
 
     def __init__(
@@ -73,12 +74,15 @@ class FolderSource:
         inbox: Inbox,
         exclude: Sequence[Path] = (),
         *,
+        note: Callable[[str, Health, str], None] = lambda source, health, detail: None,
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.name = name
         self.health: Health = "online"
         self.detail = ""
+        self.counts: dict[str, int] = {}
+        self._note = note
         self._root = os.path.abspath(root)
         self._config = config
         self._pool = pool
@@ -310,3 +314,4 @@ class FolderSource:
             level = log.info if health == "online" else log.warning
             level("source is " + health, source=self.name, detail=detail)
         self.health, self.detail = health, detail
+        self._note(self.name, health, detail)

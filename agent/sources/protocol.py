@@ -23,11 +23,13 @@ class Source(Protocol):
         health: `online`; `degraded`: it works, with a handicap; `offline`: it is not there, and nothing is concluded
             from what cannot be seen.
         detail: why, in one line; empty when all is well.
+        counts: what became of what came, by reason, since the start; empty for sources that lose nothing.
     """
 
     name: str
     health: Health
     detail: str
+    counts: dict[str, int]
 
     def run(self, stop: threading.Event) -> None:
         """Yield until `stop`; return within two seconds of it."""

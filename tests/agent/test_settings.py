@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.config import PRESETS, AugmentConfig, Config
 from agent.errors import ConfigError
-from agent.settings import EFFECTIVE, effective_yaml, fields, load_config, redacted, write_effective
+from agent.settings import EFFECTIVE, effective_yaml, fields, load_config, write_effective
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 NOTHING: dict[str, str] = {}
@@ -225,7 +225,22 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_passwords_are_hidden_from_eyes() -> None:
     config = load_config(None, ["storage.url=postgresql://me:p@ss@host/db?password=also"], environment=NOTHING)
     assert re.search(r"url: postgresql://me:\*\*\*@host/db\?password=\*\*\*", effective_yaml(config))
-    assert redacted("sqlite:////data/taxon.db") == "sqlite:////data/taxon.db"
+
+
+def test_logins_of_cameras_stay_out_of_what_is_written(tmp_path: Path) -> None:
+    cameras = "camera.watch=['a=rtsp://me:p@ss/w@cam/1', 'b=http://token@cam/?pwd=x&channel=2']"
+    config = load_config(None, [cameras], environment=NOTHING)
+    write_effective(config, tmp_path)
+    for text in ((tmp_path / EFFECTIVE).read_text(), effective_yaml(config)):
+        assert "a=rtsp://***@cam/1" in text
+        assert "b=http://***@cam/?pwd=***&channel=2" in text
+    message = refused(None, "camera.watch=[a=gopher://me:secret@cam]")
+    assert "gopher:// is not known" in message
+    assert "NAME=URL" in refused(None, "camera.watch=[rtsp://me:secret@cam]")
+    for wrong in (cameras.replace("'", ""), "camera.watch=[a=gopher://me:p@ss@cam]", "camera.watch=[http://token@cam]"):
+        message = refused(None, wrong)
+        assert "p@ss" not in message
+        assert "token" not in message
 
 
 def test_a_preset_of_augmentations_fills_in_what_is_not_given() -> None:
