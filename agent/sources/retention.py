@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +61,18 @@ def remove(files: Sequence[KeptFile]) -> None:
     for file in files:
         Path(file.path).unlink(missing_ok=True)
     for day in {os.path.dirname(file.path) for file in files}:
-        if not any(os.scandir(day)):
+        with suppress(OSError):  # others are in it, or it has gone by itself
             os.rmdir(day)
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
     if not folder.is_dir():
         return
-    for day in os.scandir(folder):
-        if day.is_dir(follow_symlinks=False):
-            yield from (entry for entry in os.scandir(day) if entry.is_file(follow_symlinks=False))
+    with os.scandir(folder) as days:
+        for day in days:
+            if day.is_dir(follow_symlinks=False):
+                with os.scandir(day) as entries:
+                    yield from (entry for entry in entries if entry.is_file(follow_symlinks=False))
 
 
 def _kept(entry: os.DirEntry[str]) -> KeptFile:

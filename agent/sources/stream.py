@@ -28,6 +28,7 @@ NETWORK = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,rtmp,rtmps,srt,c
 """Protocols a stream may use: a playlist that points at this machine's files is refused."""
 
 USUAL_FPS = 25
+NO_ANSWER = "no answer in time"
 OF_FILES = {"protocol_whitelist": "file,crypto"}
 
 
@@ -47,8 +48,10 @@ class StreamFeed:
     def shots(self) -> Iterator[Shot | None]:
         """See `agent.sources.feed.Feed`."""
         av.logging.set_level(None)  # the library's own lines hold URLs
+        began_s, opened = self._clock(), False
         try:
             with self._open() as container:
+                opened = True
                 video = next(iter(container.streams.video), None)
                 if video is None:
                     raise FeedError("there is no video in it")
@@ -57,7 +60,9 @@ class StreamFeed:
                 for number, frame in enumerate(self._frames(container, video)):
                     yield self._shot(frame, _seconds(frame, video), number / rate)
         except av.FFmpegError as error:
-            raise FeedError(_reason(error)) from None
+            # cut off while it waits, the library may call nothing at all invalid data
+            late = not opened and self._clock() - began_s >= self._config.open_timeout_s
+            raise FeedError(NO_ANSWER if late else _reason(error)) from None
 
     def _open(self) -> InputContainer:
         timeouts = (self._config.open_timeout_s, self._config.read_timeout_s)
@@ -120,7 +125,7 @@ def _rgb(frame: VideoFrame) -> NDArray[np.uint8]:
 def _reason(error: av.FFmpegError) -> str:
     """The library's words without the URL that it puts behind them."""
     if isinstance(error, av.error.ExitError):
-        return "no answer in time"
+        return NO_ANSWER
     if isinstance(error, av.error.EOFError):
         return "the stream has ended"
     return (error.strerror or type(error).__name__).lower()

@@ -15,6 +15,7 @@ from agent.decode import DecodePool
 from agent.frame import Frame, Rejected
 from agent.inbox import Inbox
 from agent.sources.folder import FolderSource
+from tests.agent.sources.watched import Watched
 
 
 class Archive:
@@ -158,3 +159,10 @@ def running(make: Callable[..., FolderSource]) -> Iterator[Callable[..., FolderS
         thread.join(5)
         assert not thread.is_alive()
     assert time.monotonic() - began < 2
+
+
+@pytest.fixture
+def watched(tmp_path: Path, archive: Archive, pool: DecodePool) -> Iterator[Watched]:
+    watched = Watched(archive, pool, tmp_path / "frames" / "here")
+    yield watched
+    watched.end()
