@@ -36,10 +36,10 @@ from agent.inbox import Inbox
 from agent.learning import Learning
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
-from agent.sources.keeping import FRAMES
 from agent.sources.outages import Outages, still_away
 from agent.sources.protocol import Source
 from agent.supervisor import GaveUp, Supervisor
+from agent.uri import FRAMES
 from storage.queries import Queries
 from storage.records import EventType
 from storage.rows import EventRow

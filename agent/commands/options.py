@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -65,6 +66,11 @@ def moment(text: str | None, option: str) -> datetime | None:
         return parse_time(text, datetime.now(UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def with_cameras(overrides: list[str], cameras: list[str]) -> list[str]:
+    """What `--set` gave, and the cameras that `--camera` gave as one more of them."""
+    return [*overrides, f"camera.watch={json.dumps(cameras)}"] if cameras else overrides
 
 
 def person() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DATA, ConfigFile, Data, Json, Sets, Watch
+from agent.commands.options import DATA, Camera, ConfigFile, Data, Json, Sets, Watch, with_cameras
 from agent.commands.output import print_json
 
 config = typer.Typer(help="The configuration: show it, check it.", rich_markup_mode=None)
@@ -42,18 +42,21 @@ def check(file: ConfigFile = None, overrides: Sets = []) -> None:  # noqa: B006
 
 def doctor(
     watch: Watch = [],  # noqa: B006
+    camera: Camera = [],  # noqa: B006
     file: ConfigFile = None,
     overrides: Sets = [],  # noqa: B006
     data: Data = DATA,
     as_json: Json = False,
 ) -> None:
-    """Check this machine, the folders and the database; exit 1 when something would fail."""
+    """Check this machine, the folders, the cameras and the database; exit 1 when something would fail."""
     from agent.doctor import FAIL, examine
+    from agent.redaction import hide_arguments
     from agent.settings import EFFECTIVE, load_config
 
+    hide_arguments()
     if file is None and (data / EFFECTIVE).is_file():
         file = data / EFFECTIVE
-    settings = load_config(file, overrides)
+    settings = load_config(file, with_cameras(overrides, camera))
     findings = examine(settings, data, watch or list(settings.folder.watch))
     if as_json:
         print_json(findings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.commands.doors import writing
-from agent.commands.options import DATA, Camera, ConfigFile, Data, Sets, Watch, person
+from agent.commands.options import DATA, Camera, ConfigFile, Data, Sets, Watch, person, with_cameras
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -46,9 +45,7 @@ def _settings(file: Path | None, overrides: list[str], watch: list[Path], camera
     from agent.errors import ConfigError
     from agent.settings import load_config
 
-    if cameras:
-        overrides = [*overrides, f"camera.watch={json.dumps(cameras)}"]
-    config = load_config(file, overrides)
+    config = load_config(file, with_cameras(overrides, cameras))
     folders = tuple(Path(os.path.abspath(folder)) for folder in watch or config.folder.watch)
     if not folders and not config.camera.watch and not config.camera.snapshot.watch:
         raise ConfigError("nothing to watch; give --watch DIR or --camera NAME=URL, or name them in the configuration")

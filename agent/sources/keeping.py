@@ -20,7 +20,6 @@ from PIL import Image
 from agent.config import KeptConfig
 from agent.frame import FileStat
 
-FRAMES = "frames"
 SUFFIX = ".jpg"
 TEMPORARY = ".part"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent import doctor
-from agent.config import Config
+from agent.config import CameraConfig, Config
 from agent.doctor import FAIL, OK, WARN, Finding
 from storage.engine import database_url, open_engine
 from storage.migrate import migrate
+from tests.cameras import Server, free_port, silent
 
 
 def by_subject(findings: list[Finding]) -> dict[str, Finding]:
@@ -67,6 +68,23 @@ def test_mounts_that_are_silent_are_warned_of(tmp_path: Path, monkeypatch: pytes
     assert found["data mount"].verdict == WARN
     assert "PostgreSQL" in found["data mount"].remedy
     assert found[f"watch {tmp_path}"].verdict == WARN
+
+
+def test_cameras_are_reached_or_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
+    film = tmp_path / "film.mp4"
+    film.touch()
+    with Server(silent) as server:
+        given = {
+            "there": f"rtsp://me:secret@{server.host}/1", "away": f"rtsp://me:secret@127.0.0.1:{free_port()}/1",
+            "film": str(film), "gone": str(tmp_path / "gone.mp4"), "unset": "rtsp://me:${NO_SUCH_VARIABLE}@cam/1",
+        }  # fmt: skip
+        config = CameraConfig(watch=tuple(f"{name}={url}" for name, url in given.items()))
+        found = by_subject(list(doctor.cameras(config)))
+    verdicts = {name: found[f"camera {name}"].verdict for name in given}
+    assert verdicts == {"there": OK, "away": WARN, "film": OK, "gone": FAIL, "unset": FAIL}
+    assert all(finding.remedy for finding in found.values() if finding.verdict != OK)
+    assert "secret" not in str(found)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")

@@ -1,0 +1,264 @@
+"""What every source owes the agent, proven on each: order, exactly once, an end in time, bounded memory, isolation.
+
+They are run against the real store and the real seeing thread; only the network is missing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agent.address import parse
+from agent.catalogue import StoreCatalogue
+from agent.config import CameraConfig, DecodeConfig, FolderConfig
+from agent.decode import DecodePool
+from agent.embed_worker import EmbedWorker
+from agent.frame import Frame
+from agent.inbox import Inbox
+from agent.sources.camera import CameraSource
+from agent.sources.folder import FolderSource
+from agent.sources.protocol import Source
+from storage.queries import Queries
+from storage.rows import PictureRow
+from storage.store import Store
+from tests.cameras import Server, free_port, jpegs, mjpeg, silent, still
+from tests.films import write_film
+
+SLOW_S = 90.0
+STOP_S = 2.0
+CAPACITY = 8
+BATCH = 2
+PICTURES = 60
+FPS = 10
+IN_FLIGHT = 24
+"""Frames that a source may hold besides those in the inbox: what its workers have in hand, and one batch."""
+
+CAMERA: dict[str, Any] = {
+    "fps": 30,
+    "open_timeout_s": 2,
+    "read_timeout_s": 2,
+    "backoff_s": 0.1,
+    "backoff_max_s": 0.5,
+    "kept": {"free_mb": 0},
+    "gates": {"frozen": False, "blank": 0, "motion_area": 0, "near_bits": 0, "per_minute": 0},
+    "snapshot": {"every_s": 0.1},
+}
+
+LOSSLESS = ("folder", "film")
+LOSSY = ("stream", "still")
+ALL = (*LOSSLESS, *LOSSY)
+
+LEARNER_S = {"folder": 0.03, "film": 0.03, "stream": 0.3, "still": 1.0}
+"""A tenth of the speed at which each source yields, roughly: so long a picture."""
+
+ENOUGH = 12
+
+
+class BlankEmbedder:
+    """Embeds nothing, as slowly as it is told."""
+
+    image_px = 32
+
+    def __init__(self) -> None:
+        self.picture_s = 0.0
+
+    def embed(self, pixels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float16], dict[int, Any]]:
+        time.sleep(self.picture_s * len(pixels))
+        return np.zeros((len(pixels), 4), dtype=np.float16), {}
+
+
+class Agent:
+    """Sources of all kinds into one inbox, and the thread that stores what they yield."""
+
+    def __init__(self, home: Path, store: Store, queries: Queries, pool: DecodePool, rest: ExitStack) -> None:
+        self.queries = queries
+        self.inbox = Inbox(CAPACITY)
+        self.embedder = BlankEmbedder()
+        self.stop = threading.Event()
+        self.names: list[str] = []
+        self._home = home
+        self._catalogue = StoreCatalogue(store, queries)
+        self._pool = pool
+        self._rest = rest
+        self._seeing = EmbedWorker(self.inbox, self.embedder, store, queries, batch=BATCH)  # type: ignore[arg-type]
+        self._threads: list[threading.Thread] = []
+
+    def see(self) -> None:
+        self.begin(self._seeing.run)
+
+    def begin(self, run: Callable[[threading.Event], None]) -> threading.Thread:
+        thread = threading.Thread(target=run, args=(self.stop,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
+
+    def end(self) -> float:
+        """Stop everything; how long that took."""
+        began = time.monotonic()
+        self.stop.set()
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+        return time.monotonic() - began
+
+    # ---------------------------------------------------------------- sources
+
+    def good(self, kind: str) -> Source:
+        """A source of `PICTURES` different pictures, or of pictures without end."""
+        if kind == "folder":
+            folder = self._home / "good"
+            folder.mkdir(exist_ok=True)
+            for number, jpeg in enumerate(jpegs(PICTURES)):
+                path = folder / f"{number * 37 % 100:03}.jpg"
+                path.write_bytes(jpeg)
+                os.utime(path, (1e9 + number, 1e9 + number))
+            return self.folder(folder, "good")
+        if kind == "film":
+            film = self._home / "film.mp4"
+            return self.camera(f"good={film if film.exists() else write_film(film, PICTURES / FPS)}")
+        if kind == "stream":
+            server = self._rest.enter_context(Server(mjpeg(jpegs(PICTURES), fps=30)))
+            return self.camera(f"good=http://{server.host}/video")
+        server = self._rest.enter_context(Server(still(jpegs(PICTURES))))
+        return self.camera(f"good=http://{server.host}/still.jpg", still=True)
+
+    def bad(self) -> list[Source]:
+        """One of each kind, each wrong in a way of its own."""
+        hostile = self._home / "hostile"
+        hostile.mkdir()
+        for number in range(20):
+            (hostile / f"{number}.jpg").write_bytes(random.Random(number).randbytes(2_000))
+        noise = self._home / "noise.mp4"
+        noise.write_bytes(random.Random(0).randbytes(50_000))
+        server = self._rest.enter_context(Server(silent))
+        return [
+            self.folder(self._home / "gone", "gone"),
+            self.folder(hostile, "hostile"),
+            self.camera(f"noise={noise}"),
+            self.camera(f"mute=rtsp://{server.host}/1"),
+            self.camera(f"away=rtsp://127.0.0.1:{free_port()}/1"),
+            self.camera(f"mute-still=http://{server.host}/1.jpg", still=True),
+        ]
+
+    def folder(self, root: Path, name: str) -> Source:
+        config = FolderConfig(settle_s=0.05, poll_s=0.5, observer="polling")
+        return FolderSource(root, name, config, self._catalogue, self._pool, self.inbox)
+
+    def camera(self, camera: str, *, still: bool = False) -> Source:
+        address = parse(camera, still=still)
+        config = CameraConfig.model_validate(CAMERA)
+        folder = self._home / "frames" / address.name
+        return CameraSource(
+            address, config, DecodeConfig(), self._catalogue, self._pool, self.inbox, folder, rng=random.Random(0)
+        )
+
+    # ---------------------------------------------------------------- what came of it
+
+    def stored(self, source: str = "good") -> list[PictureRow]:
+        """Pictures of a source in the order in which they were stored."""
+        return [row for row in self.queries.pictures() if row.source == source]
+
+    def wait_for(self, true: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + SLOW_S
+        while not true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecodePool]:
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=20))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, store: Store, queries: Queries, pool: DecodePool) -> Iterator[Agent]:
+    with ExitStack() as rest:
+        agent = Agent(tmp_path, store, queries, pool, rest)
+        yield agent
+        agent.end()
+
+
+def living_frames() -> int:
+    return sum(type(thing) is Frame for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_all_of_what_ends_is_stored_in_order_and_once_however_often_it_is_read(agent: Agent, kind: str) -> None:
+    agent.see()
+    agent.good(kind).drain(agent.stop)
+    first = agent.stored()
+    assert len(first) == PICTURES
+    times = [row.captured_at for row in first]
+    assert times == sorted(set(times))
+    agent.good(kind).drain(agent.stop)
+    assert [(row.sha256, row.uri) for row in agent.stored()] == [(row.sha256, row.uri) for row in first]
+    assert len(list(agent.queries.present_uris("good"))) == PICTURES
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None:
+    agent.see()
+    agent.begin(agent.good(kind).run)
+    assert agent.wait_for(lambda: len(agent.stored()) >= 20)
+    agent.end()
+    rows = agent.stored()
+    times = [row.captured_at for row in rows]
+    assert times == sorted(set(times))
+    uris = list(agent.queries.present_uris("good"))
+    assert len(uris) == len(set(uris)) >= len(rows)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_source_stops_in_time_while_it_works_and_while_nobody_takes_what_it_yields(agent: Agent, kind: str) -> None:
+    agent.begin(agent.good(kind).run)  # nobody sees
+    assert agent.wait_for(lambda: agent.inbox.depth == CAPACITY)
+    assert agent.end() < STOP_S
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent, kind: str) -> None:
+    agent.embedder.picture_s = LEARNER_S[kind]
+    before, most = living_frames(), 0
+    agent.see()
+    source = agent.good(kind)
+    thread = agent.begin(source.drain if kind in LOSSLESS else source.run)
+    enough = PICTURES if kind in LOSSLESS else ENOUGH
+    deadline = time.monotonic() + SLOW_S
+    while (stored := len(agent.stored())) < enough:
+        assert time.monotonic() < deadline, f"{stored} stored"
+        assert agent.inbox.depth <= CAPACITY
+        most = max(most, living_frames() - before)
+        time.sleep(0.1)
+    assert most <= CAPACITY + IN_FLIGHT
+    if kind in LOSSLESS:
+        thread.join(SLOW_S)
+        assert len(agent.stored()) == PICTURES
+    else:
+        assert source.counts["busy"] > 0
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
+    agent.see()
+    bad = agent.bad()
+    for source in bad:
+        agent.begin(source.run)
+    assert agent.wait_for(lambda: bad[0].health == "offline")
+    agent.begin(agent.good(kind).run)
+    assert agent.wait_for(lambda: len(agent.stored()) >= 20)
+    assert [source.name for source in bad if source.health != "offline"] in (["hostile"], ["hostile", "noise"])
