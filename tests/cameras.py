@@ -10,10 +10,10 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from types import TracebackType
 
@@ -108,16 +108,18 @@ def garbage(server: Server, connection: socket.socket) -> None:
 
 
 def mjpeg(
-    shown: list[bytes], fps: float = 20, stall_after: int | None = None, repeat: bool = True
+    shown: list[bytes], fps: float = 20, stall_after: int | None = None, unless: threading.Event | None = None
 ) -> Callable[[Server, socket.socket], None]:
-    """Shows pictures again and again; or stalls for ever after so many, at the first visit."""
+    """Shows pictures again and again, `unless` says no; or stalls for ever after so many, at the first visit."""
 
     def behave(server: Server, connection: socket.socket) -> None:
         first = server.visits == 1
         connection.recv(4096)
         head = "HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n"
         connection.sendall(head.encode())
-        for number, jpeg in enumerate(_endlessly(shown) if repeat else iter(shown)):
+        for number, jpeg in enumerate(cycle(shown)):
+            if unless is not None and unless.is_set():
+                return
             if first and number == stall_after:
                 server.ended.wait()
             part = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
@@ -139,11 +141,6 @@ def still(shown: list[bytes]) -> Callable[[Server, socket.socket], None]:
 
     turn = count()
     return behave
-
-
-def _endlessly(items: list[bytes]) -> Iterator[bytes]:
-    while True:
-        yield from items
 
 
 # -------------------------------------------------------------------------- the real one

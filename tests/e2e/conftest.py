@@ -45,8 +45,9 @@ class Taxon:
     def once(self, *overrides: str, learning: bool = False) -> None:
         self.call("run", "--once", "--watch", str(self.folder), *_sets(overrides, learning))
 
-    def start(self, *overrides: str, learning: bool = False) -> subprocess.Popen[bytes]:
-        arguments = self.command("run", "--watch", str(self.folder), *_sets(overrides, learning))
+    def start(self, *overrides: str, learning: bool = False, camera: str = "") -> subprocess.Popen[bytes]:
+        cameras = ("--camera", camera) if camera else ()
+        arguments = self.command("run", "--watch", str(self.folder), *cameras, *_sets(overrides, learning))
         with self.log.open("ab") as log:
             process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
         self._running.append(process)

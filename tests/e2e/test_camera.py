@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.cameras import DATASETS, RtspServer, Server, jpegs, mjpeg, why_no_rtsp
 from tests.e2e.conftest import Taxon
 from tests.films import write_film
+from tests.pictures import jpeg
 
+FILM = DATASETS / "video" / "car-detection.mp4"
 OFF = ("--set", "learner.views_per_picture=0")
 
 
@@ -35,6 +40,69 @@ def test_a_film_is_read_to_its_end_and_twice_is_once(taxon: Taxon, film: Path) -
     taxon.call("run", "--once", "--camera", f"clip={film}", *OFF)
     assert taxon.export() == rows
     assert taxon.json("status")["clustering_id"] == 1
+
+
+def test_a_live_camera_beside_a_folder_goes_away_comes_back_and_tells_no_secret(taxon: Taxon) -> None:
+    away = threading.Event()
+    show = mjpeg(jpegs(60), fps=15, unless=away)
+    for seed in range(10):
+        (taxon.folder / f"{seed}.jpg").write_bytes(jpeg("disc", seed))
+    with Server(show) as server:
+        url = f"http://viewer:s3cr3t@{server.host}/video?token=t0k3n"
+        settings = ("camera.fps=5", "camera.backoff_max_s=1", "camera.gates.per_minute=0", "camera.kept.free_mb=0")
+        process = taxon.start(*settings, camera=f"front={url}")
+        taxon.wait_for(lambda: counted(taxon, "front").get("kept", 0) >= 5)
+        away.set()
+        taxon.wait_for(lambda: bool(taxon.json("history", "--type", "source_offline")))
+        arguments = [Path(f"/proc/{one.pid}/cmdline") for one in family(process.pid)]
+        shown = b"".join(path.read_bytes() for path in arguments if path.exists())
+        away.clear()
+        taxon.wait_for(lambda: bool(taxon.json("history", "--type", "source_online")))
+        before = counted(taxon, "front")["kept"]
+        taxon.wait_for(lambda: counted(taxon, "front")["kept"] > before)
+        assert taxon.stop(process) == 0
+    rows = taxon.export()
+    uris = [row["uri"] for row in rows]
+    assert len(uris) == len(set(uris))
+    assert sum(row["source"] == str(taxon.folder) for row in rows) == 10
+    written = b"".join(path.read_bytes() for path in taxon.data.rglob("*") if path.is_file())
+    for text in (written, taxon.log.read_bytes(), shown, taxon.call("status", "--json").stdout.encode()):
+        assert b"s3cr3t" not in text
+        assert b"t0k3n" not in text
+    assert b"--camera" in shown
+
+
+def counted(taxon: Taxon, name: str) -> dict[str, int]:
+    if not (taxon.data / "taxon.db").exists():
+        return {}
+    sources = taxon.json("status")["sources"]
+    return next((source["counts"] for source in sources if source["name"] == name), {})
+
+
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+@pytest.mark.slow
+def test_a_real_rtsp_camera_is_seen_learned_and_sorted(taxon: Taxon) -> None:
+    reason = why_no_rtsp(FILM)
+    if reason:
+        pytest.skip(reason)
+    server = RtspServer(FILM)
+    server.start()
+    try:
+        settings = ("camera.fps=5", "camera.gates.per_minute=0", "cluster.every=20", "cluster.idle_s=2")
+        small = ("encoder.image_px=32", "learner.views_per_picture=4")
+        process = taxon.start(*settings, *small, learning=True, camera=f"front={server.url}")
+        taxon.wait_for(lambda: taxon.stored() >= 40)
+        taxon.wait_for(lambda: taxon.json("status")["clustering_id"] is not None)
+        assert taxon.stop(process) == 0
+    finally:
+        server.kill()
+    status = taxon.json("status")
+    assert status["clustering_id"] >= 1
+    assert b"secret" not in taxon.log.read_bytes()
 
 
 @pytest.mark.slow
