@@ -1,6 +1,7 @@
 """What has been read and not yet stored: a bounded queue that forgets an item only when it is acknowledged.
 
 It knows nothing about decoding or storage. A full inbox blocks whoever puts: for a folder the disk is the backlog.
+Who cannot wait offers, and finds a little room beyond, or folders with a long backlog would leave a camera none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Callable, Iterable
 
 from agent.frame import Frame, Rejected
 
+LIVE_ROOM = 4
+"""Items beyond the capacity, for those who cannot wait."""
+
 STOP_CHECK_S = 0.1
 """How often a blocked caller looks at its stop flag."""
 
@@ -20,7 +24,7 @@ class Inbox:
     """Items between sources and the embedding thread, first in, first out; for any number of threads.
 
     Args:
-        capacity: items held, whether they wait or have been taken and not yet acknowledged.
+        capacity: items held, whether they wait or have been taken and not yet acknowledged; and `LIVE_ROOM` more.
         clock: monotonic seconds.
     """
 
@@ -52,7 +56,7 @@ class Inbox:
     def offer(self, item: Frame | Rejected) -> bool:
         """Add an item if there is room; never waits."""
         with self._changed:
-            if self._depth >= self._capacity:
+            if self._depth >= self._capacity + LIVE_ROOM:
                 return False
             self._append(item)
             return True

@@ -233,17 +233,26 @@ class CameraSource:
     # ---------------------------------------------------------------- its files
 
     def _begin(self) -> None:
-        """What a killed agent left: torn files go, files that were kept and never stored are read now."""
+        """What a killed agent left: torn files go, kept ones that were never stored are read, lost ones are missing."""
         try:
             sweep_torn(self._folder)
             self._tidy()
             files = [file.path for file in sorted(listing(self._folder))]
+            self._mark_lost({file_uri(path) for path in files})
             for start in range(0, len(files), ASK_AT_ONCE):
                 some = {file_uri(path): path for path in files[start : start + ASK_AT_ONCE]}
                 known = self._catalogue.known(list(some))
                 self._paths += [some[uri] for uri in some if uri not in known]
         except Exception:  # as in `_attempt`
             log.exception("kept pictures cannot be looked through", source=self.name)
+
+    def _mark_lost(self, uris: set[str]) -> None:
+        """People may delete what they find in the data directory; if all of it is gone, it is rather out of sight."""
+        ours = file_uri(self._folder) + os.sep
+        present = [uri for uri in self._catalogue.present_uris(self.name) if uri.startswith(ours)]
+        lost = [uri for uri in present if uri not in uris]
+        if uris and lost:
+            self._catalogue.mark_missing(lost)
 
     def _tidy_if_due(self) -> None:
         if self._clock() - self._tidy_at < TIDY_S:

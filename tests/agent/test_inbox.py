@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.frame import Origin, Rejected
-from agent.inbox import Inbox
+from agent.inbox import LIVE_ROOM, Inbox
 
 NEVER = threading.Event()
 
@@ -50,6 +50,14 @@ def test_the_same_uri_twice_is_held_until_both_are_acknowledged() -> None:
 def test_what_is_not_held_cannot_be_acknowledged() -> None:
     with pytest.raises(ValueError, match="without being held: a"):
         Inbox(1).acknowledge([item("a")])
+
+
+def test_who_cannot_wait_finds_a_little_room_beside_who_can() -> None:
+    inbox = Inbox(1)
+    inbox.put(item("a"), NEVER)
+    assert [inbox.offer(item(str(i))) for i in range(LIVE_ROOM + 1)] == [True] * LIVE_ROOM + [False]
+    assert not inbox.put(item("b"), stopped())
+    assert inbox.depth == 1 + LIVE_ROOM
 
 
 def test_put_blocks_until_an_acknowledgement_makes_room() -> None:

@@ -72,6 +72,29 @@ def test_a_live_camera_beside_a_folder_goes_away_comes_back_and_tells_no_secret(
     assert b"--camera" in shown
 
 
+@pytest.mark.slow
+def test_kills_lose_and_repeat_nothing_that_a_camera_kept(taxon: Taxon) -> None:
+    kept = taxon.data / "frames" / "front"
+    with Server(mjpeg(jpegs(200), fps=20)) as server:
+        settings = ("camera.fps=10", "camera.gates.per_minute=0", "camera.gates.near_bits=0", "camera.kept.free_mb=0")
+        for _ in range(4):
+            process = taxon.start(*settings, camera=f"front=http://{server.host}/video")
+            before = taxon.stored()
+            taxon.wait_for(lambda before=before: taxon.stored() > before + 5)  # type: ignore[misc]
+            process.kill()
+            process.wait()
+        process = taxon.start(*settings, camera=f"front=http://{server.host}/video")
+        before = taxon.stored()
+        taxon.wait_for(lambda: taxon.stored() > before + 5)
+        assert taxon.stop(process) == 0
+    film = write_film(taxon.folder.parent / "front.mp4", seconds=1)
+    taxon.call("run", "--once", "--camera", f"front={film}", *OFF)  # what the last stop cut off is stored, too
+    uris = [row["uri"] for row in taxon.export()]
+    assert len(uris) == len(set(uris))
+    assert set(uris) == {str(path) for path in kept.rglob("*.jpg")}
+    assert not list(kept.rglob("*.part"))
+
+
 def counted(taxon: Taxon, name: str) -> dict[str, int]:
     if not (taxon.data / "taxon.db").exists():
         return {}
