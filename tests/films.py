@@ -20,7 +20,7 @@ def pictures(count: int, width_px: int = 160, height_px: int = 120) -> Iterator[
     rng = np.random.default_rng(0)
     for number in range(count):
         picture = np.repeat(background[..., None], 3, axis=2) + rng.normal(0, 3, (height_px, width_px, 3))
-        left, top = (7 * number) % (width_px - 30), (5 * number) % (height_px - 30)
+        left, top = (7 * number) % max(1, width_px - 30), (5 * number) % max(1, height_px - 30)
         picture[top : top + 30, left : left + 30] = (number * 11 % 256, 240 - number * 7 % 200, 60)
         yield np.clip(picture, 0, 255).astype(np.uint8)
 

@@ -43,6 +43,7 @@ POLL_S = 0.1
 START_S = 60.0
 TIDY_S = 60.0
 JOIN_S = 1.0
+STOPPED = "stopped"
 ATTEMPTS = 3
 """A film that cannot be read is tried so often."""
 
@@ -137,8 +138,18 @@ class CameraSource:
         """Nothing more is to come from a film; a broken one is a recorded fact, like a broken picture."""
         if reason is None:
             self._report("online", "read to its end" if self._address.finite else "")
-        elif self._address.finite:
+            self._forgive()
+        elif self._address.finite and reason != STOPPED:
             self._pending.append(self._rejected(reason))
+
+    def _forgive(self) -> None:
+        """A film that was rejected once and could be read now is rejected no more."""
+        uri = file_uri(self._address.url)
+        try:
+            if self._catalogue.known([uri]):
+                self._catalogue.mark_missing([uri])
+        except Exception:  # as in `_attempt`
+            log.exception("the film stays among the rejected", source=self.name)
 
     def _rejected(self, reason: str) -> Rejected:
         origin, path = Origin(file_uri(self._address.url), self.name, self._wall()), self._address.url
@@ -195,7 +206,7 @@ class CameraSource:
             limit_s = self._stall_s if ready else START_S
             if self._clock() - progress_at > limit_s:
                 return f"no picture for {limit_s:g} s"
-        return "stopped"
+        return STOPPED
 
     @property
     def _stall_s(self) -> float:

@@ -137,9 +137,9 @@ class _Lens:
         self._pipe = pipe
         self._job = job
         self._feed = feed
-        self._recorder = Recorder(
-            job.address.name, job.config, Keeper(job.folder, job.config.kept), job.decode, job.least_px
-        )
+        keeper = Keeper(job.folder, job.config.kept)
+        wait = self._wait_for_room if job.address.finite else None
+        self._recorder = Recorder(job.address.name, job.config, keeper, job.decode, job.least_px, wait)
         self._sampler = Sampler(job.config.fps)
         self._slot: LatestSlot[Shot] = LatestSlot()
         self._alive = 0
@@ -162,6 +162,12 @@ class _Lens:
                 while not self._may_send:
                     self._hear(BEAT_S)
                     self._beat()
+        self._beat(now=True)
+
+    def _wait_for_room(self) -> None:
+        """The film waits for the disk; waiting is a sign of life."""
+        time.sleep(BEAT_S)
+        self._alive += 1
         self._beat(now=True)
 
     def _began(self) -> datetime | None:

@@ -211,8 +211,8 @@ class Gates:
         if config.per_minute:
             self._mild.append(RateCap(config.per_minute))
 
-    def admit(self, grey_HW: NDArray[np.uint8], at_s: float) -> bool:
-        """Whether this picture is to be kept; each is asked about once, in the order of time."""
+    def admit(self, grey_HW: NDArray[np.uint8], at_s: float) -> Look | None:
+        """A picture that is to be kept, for `kept`; None for others. Each is asked about once, in the order of time."""
         look = Look(grey_HW, self._seen(grey_HW.shape), at_s)
         self.counts["looked"] += 1
         reason = _refusal(self._strict, look)
@@ -223,11 +223,11 @@ class Gates:
                 reason = None
         if reason is not None:
             self.counts[reason] += 1
-            return False
-        self._note_kept(look)
-        return True
+            return None
+        return look
 
-    def _note_kept(self, look: Look) -> None:
+    def kept(self, look: Look) -> None:
+        """A picture that was admitted is on the disk."""
         self.counts["kept"] += 1
         self._kept_at_s = look.at_s
         for gate in (*self._strict, *self._mild):

@@ -21,6 +21,7 @@ from agent.sources.retention import listing
 from storage.records import EventType
 from tests.agent.sources.watched import SLOW_S, Watched
 from tests.cameras import DATASETS, RtspServer, Server, free_port, garbage, jpegs, mjpeg, silent, why_no_rtsp
+from tests.films import write_film
 
 FILM = DATASETS / "video" / "car-detection.mp4"
 
@@ -217,6 +218,25 @@ def test_a_film_that_is_none_is_rejected_after_three_attempts(watched: Watched, 
     assert isinstance(rejected, Rejected)
     assert "cannot be read as video" in rejected.reason
     assert source.health == "offline"
+
+
+def test_a_film_that_was_rejected_and_was_mended_is_rejected_no_more(watched: Watched, tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", seconds=2)
+    watched.archive.rejected[str(film)] = (1, 1)
+    watched.make(f"here={film}").drain(watched.stop)
+    assert watched.frames()
+    assert watched.archive.missing == [str(film)]
+
+
+def test_a_film_waits_for_room_on_the_disk(watched: Watched, until: Until, tmp_path: Path) -> None:
+    too_much_mb = (shutil.disk_usage("/tmp").total >> 20) + 1
+    film = write_film(tmp_path / "film.mp4", seconds=2)
+    source = watched.start(f"here={film}", kept={"free_mb": too_much_mb}, stall_s=2)
+    assert until(lambda: source.health == "degraded", SLOW_S)
+    looked = source.counts["looked"]
+    time.sleep(3)  # longer than a stall
+    assert (source.health, source.counts["looked"]) == ("degraded", looked)
+    assert watched.reasons() == []
 
 
 # -------------------------------------------------------------------------- a real RTSP server

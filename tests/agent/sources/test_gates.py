@@ -42,6 +42,14 @@ def admit(gate: Gate, one: Look) -> bool:
     return passed
 
 
+def keep(gates: Gates, grey_HW: NDArray[np.uint8], at_s: float) -> bool:
+    """Ask all gates, and keep what they admit."""
+    admitted = gates.admit(grey_HW, at_s)
+    if admitted is not None:
+        gates.kept(admitted)
+    return admitted is not None
+
+
 def test_a_picture_that_equals_the_one_before_is_frozen() -> None:
     gate = Frozen()
     assert [gate.passes(look(scene(seed))) for seed in (0, 0, 0, 1, 0)] == [True, False, False, True, True]
@@ -115,7 +123,7 @@ def test_the_first_gate_that_refuses_gives_the_reason_and_all_are_counted() -> N
     gates = Gates(GatesConfig(per_minute=2))
     pictures = [scene(0), scene(0), np.zeros(SHAPE, dtype=np.uint8), scene(1)]
     pictures += [with_object(scene(seed), x=10 * seed, side=30) for seed in range(2, 6)]
-    kept = [gates.admit(grey_HW, float(at_s)) for at_s, grey_HW in enumerate(pictures)]
+    kept = [keep(gates, grey_HW, float(at_s)) for at_s, grey_HW in enumerate(pictures)]
     assert kept == [True, False, False, False, True, False, False, False]
     counts = dict(gates.counts)
     assert counts == {"looked": 8, "kept": 2, "frozen": 1, "blank": 1, "still": 1, "too_many": 3}
@@ -124,18 +132,26 @@ def test_the_first_gate_that_refuses_gives_the_reason_and_all_are_counted() -> N
 
 def test_a_picture_is_kept_now_and_then_even_if_nothing_moves() -> None:
     gates = Gates(GatesConfig(keepalive_s=10))
-    kept = [at_s for at_s in range(60) if gates.admit(scene(at_s), float(at_s))]
+    kept = [at_s for at_s in range(60) if keep(gates, scene(at_s), float(at_s))]
     assert kept == [0, 10, 20, 30, 40, 50]
     assert gates.counts["keepalive"] == 5
     gates = Gates(GatesConfig(keepalive_s=10))
-    kept = [at_s for at_s in range(60) if gates.admit(scene(0), float(at_s))]
+    kept = [at_s for at_s in range(60) if keep(gates, scene(0), float(at_s))]
     assert kept == [0], "a frozen picture is no sign of life"
+
+
+def test_what_could_not_be_kept_counts_as_never_admitted() -> None:
+    gates = Gates(GatesConfig(motion_area=0))
+    assert gates.admit(scene(0, noise=0), 0.0) is not None
+    assert keep(gates, scene(1, noise=1), 1.0)
+    assert not keep(gates, scene(0, noise=0), 2.0)
+    assert gates.counts["kept"] == 1
 
 
 def test_gates_that_are_off_are_not_there() -> None:
     off = GatesConfig(frozen=False, blank=0, motion_area=0, near_bits=0, per_minute=0)
     gates = Gates(off)
-    assert all(gates.admit(np.zeros(SHAPE, dtype=np.uint8), 0.0) for _ in range(5))
+    assert all(keep(gates, np.zeros(SHAPE, dtype=np.uint8), 0.0) for _ in range(5))
 
 
 def test_masks_are_those_of_the_camera_and_fit_every_size() -> None:
