@@ -21,6 +21,7 @@ from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
+from storage.records import Assignments
 
 __all__ = ["Clusterer", "Embedded", "Partition"]
 
@@ -80,13 +81,22 @@ class Clusterer:
 
     # ---------------------------------------------------------------- the two verbs
 
-    def fit(self, ids_N: NDArray[np.int64], read: Read, version: int, *, examine: bool = True) -> Partition:
+    def fit(
+        self,
+        ids_N: NDArray[np.int64],
+        read: Read,
+        version: int,
+        *,
+        before: Assignments | None = None,
+        examine: bool = True,
+    ) -> Partition:
         """Find the kinds of the window.
 
         Args:
             ids_N: ids of the pictures in it, unique, in any order.
             read: gives vectors; only those of pictures that are not known from the round before are asked for.
             version: the encoder version of the vectors.
+            before: what was said of pictures in the round before; these kinds get the benefit of the doubt.
             examine: also measure the stability of each kind, which takes as long as the rest.
 
         Raises:
@@ -103,7 +113,7 @@ class Clusterer:
                 self._fitted = None
                 return nothing_yet(window.ids_N, {"reason": "fewer pictures than cluster.min_size"})
             self._observed = Observed(window, version, self._config, rng)
-        return self._kinds_in(self._observed, version, rng, examine)
+        return self._kinds_in(self._observed, version, before, rng, examine)
 
     def vote(
         self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
@@ -145,10 +155,20 @@ class Clusterer:
 
     # ---------------------------------------------------------------- one round
 
-    def _kinds_in(self, window: Observed, version: int, rng: np.random.Generator, examine: bool) -> Partition:
+    def _kinds_in(
+        self,
+        window: Observed,
+        version: int,
+        before: Assignments | None,
+        rng: np.random.Generator,
+        examine: bool,
+    ) -> Partition:
         config, bursts = self._config, window.bursts
         graph, row_R, burst_N = bursts.graph(), bursts.row_R, bursts.burst_N
-        observations = Observations(window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size)
+        before_R = None if before is None else numbered(before, window.ids_N[row_R])
+        observations = Observations(
+            window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
+        )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
         self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting)
@@ -188,6 +208,19 @@ class Clusterer:
         members_K = np.bincount(kinds.label_N[kinds.label_N >= 0], minlength=1)
         by_chance = BY_CHANCE / max(1.0, float(np.median(members_K)) * len(members_K))
         return self._config.separation + hesitation + by_chance
+
+
+def numbered(before: Assignments, ids_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Kinds of these pictures as numbers from 0, (R,); -1 for none."""
+    kind_R = np.full(len(ids_R), NONE, dtype=np.int64)
+    if len(before.picture_N):
+        order_N = np.argsort(before.picture_N, kind="stable")
+        at_R = np.minimum(np.searchsorted(before.picture_N[order_N], ids_R), len(order_N) - 1)
+        known_R = before.picture_N[order_N][at_R] == ids_R
+        kind_R[known_R] = before.cluster_N[order_N][at_R][known_R]
+    assigned_R = kind_R != NONE
+    kind_R[assigned_R] = np.unique(kind_R[assigned_R], return_inverse=True)[1]
+    return kind_R
 
 
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:

@@ -65,7 +65,13 @@ class Kinds:
 
 
 def discover(
-    points_ND: Points, graph: Graph, weight_N: Rows, setting: Setting, min_samples: int, min_size: int
+    points_ND: Points,
+    graph: Graph,
+    weight_N: Rows,
+    setting: Setting,
+    min_samples: int,
+    min_size: int,
+    before_N: Labels | None = None,
 ) -> Kinds:
     """Find kinds among N points of unit length, N >= 2.
 
@@ -74,12 +80,13 @@ def discover(
         weight_N: what each observation weighs towards the smallest size of a kind.
         min_samples: of hdbscan.
         min_size: no kind is smaller.
+        before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
     """
     graph = graph.first(setting.k)
     diffused_ND = diffuse(points_ND, graph.neighbour_NK, setting.diffusion)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
-    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection)
+    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
     share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))
     label_N, probability_N = winners(share_NK)
     return Kinds(flat.label_N, label_N, probability_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)

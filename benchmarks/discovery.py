@@ -55,7 +55,7 @@ class Discovery:
         """Clusters what has arrived (indices, in order), and follows the kinds."""
         ids_N = arrived_N + 1
         window = Embedded(ids_N, innate_ND, learned_ND)
-        partition = self._clusterer.fit(ids_N, window.of, version)
+        partition = self._clusterer.fit(ids_N, window.of, version, before=self.assignments)
         arrivals = int((~np.isin(ids_N, self.assignments.picture_N)).sum())
         context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
         result = follow(self.living(), self.assignments, partition, context, self._config)
