@@ -49,7 +49,7 @@ from benchmarks.metrics import UNASSIGNED
 from storage.records import Assignments, EventType
 
 CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
-SETS = {"digits": (10, 174, 45), "tiny20": (20, 500, 200)}
+SETS = {"digits": (10, 174, 20), "tiny20": (20, 500, 100)}
 """Classes, pictures of each, and pictures a round."""
 
 PUBLICATIONS = 10
