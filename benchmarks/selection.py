@@ -3,9 +3,9 @@
     python -m benchmarks.selection --json
     python -m benchmarks.selection --set digits,glyphs --seed 0
 
-For each set the real clusterer sees innate embeddings of the default network, once with every single setting of the grid
-and once free to choose. `regret` is how much NMI the choice falls short of the best setting, which nobody without labels
-can know; `fixed` is FIXED, the setting that was chosen most often when the grid was made.
+For each set the real clusterer sees innate embeddings of the default network, once with every single setting of the
+grid and once free to choose. `regret` is how much NMI the choice falls short of the best setting, which nobody without
+labels can know; `fixed` is FIXED, the setting that was chosen most often when the grid was made.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def scored(
 
 def _line(run: dict[str, Any]) -> str:
     return (
-        f"{run['set']} {run['seed']}: NMI {run['nmi']:.3f} ({run['kinds']} kinds of {run['classes']}), best of the grid "
-        f"{run['nmi_best']:.3f}, fixed {run['nmi_fixed']:.3f}, median {run['nmi_median']:.3f}"
+        f"{run['set']} {run['seed']}: NMI {run['nmi']:.3f} ({run['kinds']} kinds of {run['classes']}), best "
+        f"of the grid {run['nmi_best']:.3f}, fixed {run['nmi_fixed']:.3f}, median {run['nmi_median']:.3f}"
     )
 
 
