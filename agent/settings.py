@@ -6,7 +6,6 @@ What may be set is `agent.config`; where it may be written is `agent.layers`. It
 from __future__ import annotations
 
 import os
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,13 +18,12 @@ from pydantic.fields import FieldInfo
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.layers import Given, Layer, read_environment, read_overrides, read_yaml
+from storage.redaction import redacted
 
 __all__ = ["EFFECTIVE", "ConfigError", "effective_yaml", "load_config", "redacted", "write_effective"]
 
 EFFECTIVE = "taxon.yaml"
 WIDTH = 116
-CREDENTIALS = re.compile(r"(://[^:/@\s]*):[^\s]*@")
-SECRET_PARAMETER = re.compile(r"(?i)((?:password|passwd|token|secret|api_?key)=)[^&\s]*")
 LENGTHS = {"missing": "few", "too_short": "few", "too_long": "many"}
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -117,11 +115,6 @@ def _shown(one: Given) -> str:
 
 
 # -------------------------------------------------------------------------- writing
-
-
-def redacted(text: str) -> str:
-    """The same text without passwords of URLs."""
-    return SECRET_PARAMETER.sub(r"\1***", CREDENTIALS.sub(r"\1:***@", text))
 
 
 def write_effective(config: Config, data: Path) -> None:

@@ -80,9 +80,10 @@ class PictureQueries(Reader):
         with self._moment() as connection:
             names = journal.names(connection, as_of)
             version = _label_version(connection, as_of)
-            for row in connection.execution_options(yield_per=PAGE).execute(_export_query(connection, as_of)):
-                picture = picture_row(row, names)
-                yield _export_row(picture, None if picture.status == "pending" else version)
+            with connection.execution_options(yield_per=PAGE).execute(_export_query(connection, as_of)) as rows:
+                for row in rows:
+                    picture = picture_row(row, names)
+                    yield _export_row(picture, None if picture.status == "pending" else version)
             for rejected in _rejected(connection, None, None, None, as_of):
                 yield _export_row(rejected, None)
 

@@ -60,6 +60,8 @@ class Utc(TypeDecorator[datetime]):
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")
+Sha256 = String(64).with_variant(String(64, collation="C"), "postgresql")
+"""In the order of its bytes, so that those that begin alike lie together; in Danish, `aa` comes after `z`."""
 
 metadata = MetaData(
     naming_convention={
@@ -81,7 +83,7 @@ pictures = Table(
     "pictures",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("sha256", String(64), nullable=False, unique=True),
+    Column("sha256", Sha256, nullable=False, unique=True),
     Column("captured_at", Utc, nullable=False),
     Column("ingested_at", Utc, nullable=False),
     Column("width_px", Integer, nullable=False),
@@ -108,7 +110,7 @@ locations = Table(
         "uq_locations_present_uri",
         "uri",
         unique=True,
-        # partial on PostgreSQL too, by migration 0001: saying it here makes every reading verb import that dialect
+        # on PostgreSQL a constraint, by migration 0001: saying it here makes every reading verb import that dialect
         sqlite_where=text("missing_at IS NULL"),
     ),
 )

@@ -289,7 +289,7 @@ class Store:
         """
         with self._engine.begin() as connection:
             event_id = forgetting.forget(connection, shas, actor, self._clock())
-        scrub(self._engine)
+        scrub(self._engine, forgetting.TELLING)
         return event_id
 
     # ---------------------------------------------------------------- small facts
