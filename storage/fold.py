@@ -35,6 +35,9 @@ STATE_OF_ID = {
 FACES = (EventType.RENAMED, EventType.TAUGHT, EventType.HIDDEN, EventType.UNDONE)
 """The types that say how people see a kind; the agent's rounds never change that."""
 
+PEOPLES = (*FACES, EventType.MERGED, EventType.DIVIDED, EventType.MOVED)
+"""All that people do to kinds."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastEvent:

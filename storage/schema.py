@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSIONS = ("0001", "0002")
+SCHEMA_VERSIONS = ("0001", "0002", "0003")
 """Every schema this program can read, oldest first; the last one is its own."""
 
 COUNTERS = ("pictures", "rejected", "pending", "unassigned", "behind", "next_cluster", "next_version")
@@ -277,7 +277,8 @@ assignments = Table(
     Column("valid_to", Id),
     Index(None, "picture_id", "valid_to"),
     Index(None, "cluster_id", "picture_id", "valid_to"),
-    Index(None, "valid_from"),
+    Index(None, "cluster_id", "valid_to", "probability"),
+    Index(None, "valid_from", "picture_id"),
     Index(None, "valid_to"),
 )
 
