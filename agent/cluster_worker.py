@@ -146,6 +146,7 @@ class ClusterWorker:
             assignments=wanted,
             events=result.events,
             overruled=rows_of(said, decided_N),
+            voters=self._voters(),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._store.set_window(partition.ids_N.tolist())
@@ -180,6 +181,10 @@ class ClusterWorker:
         return embedded
 
     # ---------------------------------------------------------------- votes
+
+    def _voters(self) -> dict[str, object] | None:
+        voters = self._clusterer.voters(self._kind_of.__getitem__)
+        return None if voters is None else voters.state_dict()
 
     def _with_votes(
         self, inside: Assignments, window_N: NDArray[np.int64], last: ClusteringRow | None, through: int

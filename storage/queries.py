@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from storage import arrivals, journal, opinion
 from storage.answers import Answers
+from storage.archive import ArchiveQueries
 from storage.chunks import chunks
 from storage.errors import NotFound
 from storage.overrule import Fact
@@ -45,7 +46,7 @@ URIS_PAGE = 5_000
 __all__ = ["ClusteringRow", "Queries", "StoredPicture", "VersionRow"]
 
 
-class Queries(Answers):
+class Queries(Answers, ArchiveQueries):
     """Everything that can be read. Args: engine: from `storage.engine.open_engine`."""
 
     # ---------------------------------------------------------------- for sources

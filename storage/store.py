@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select
 
-from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, versions
+from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, states, versions
 from storage.chunks import chunks
 from storage.engine import scrub, writing
 from storage.records import (
@@ -29,7 +29,7 @@ from storage.records import (
 )
 from storage.reveal import Change
 from storage.revisions import RevisionWriter
-from storage.schema import learner_steps, state
+from storage.schema import learner_steps
 
 STEPS_KEPT = 20_000
 
@@ -320,8 +320,5 @@ class Store:
 
     def set_state(self, key: str, value: object) -> None:
         """Keep one JSON value under a key."""
-        at = self._clock()
         with self._engine.begin() as connection:
-            known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
-            if known.rowcount == 0:
-                connection.execute(insert(state).values(key=key, value=value, at=at))
+            states.put(connection, key, value, self._clock())

@@ -28,6 +28,7 @@ from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 ROOT = Path(__file__).resolve().parents[1]
 READING = (
     ["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["picture", sha(0)], ["changes"], ["export"],
+    ["nearest", sha(0)],
 )  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
@@ -117,6 +118,8 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         (["pictures", "--unassigned", "--status", "pending"], "contradicts"),
         (["changes", "--encoder", "2", "--since", "1d"], "stands for two moments"),
         (["export", "--format", "xml"], "folders"),
+        (["nearest"], "IMAGE"),
+        (["nearest", "abcdef", "--count", "0"], "--count"),
         (["export", "--format", "folders"], "--out"),
         (["config"], "--help"),
         (["config", "check", "--set", "seed=x"], "seed"),
@@ -319,6 +322,17 @@ def test_which_pictures_changed_their_kind(call: Call, filled: Path) -> None:
     assert "under encoder version 5" in call("changes", "--encoder", "5", *where).err
     some = call("changes", "--limit", "2", *where)
     assert (len(some.out.splitlines()), some.err) == (3, "the first 2; --limit 0 shows all\n")
+
+
+def test_the_nearest_pictures(call: Call, filled: Path, tmp_path: Path) -> None:
+    where = ("--data", str(filled))
+    rows = call("nearest", sha(3)[:9], "--count", "3", "--json", *where).json()
+    assert [set(row) for row in rows] == [{"sha256", "cosine", "cluster_id", "cluster_name", "status", "uri"}] * 3
+    assert sha(3) not in {row["sha256"] for row in rows}
+    assert rows[0]["cosine"] >= rows[1]["cosine"] >= rows[2]["cosine"]
+    assert len(call("nearest", "/pictures/3.jpg", *where).out.splitlines()) == 9
+    lost = call("nearest", "nowhere.jpg", *where)
+    assert (lost.code, lost.err.count("\n")) == (3, 1)
 
 
 def test_history_by_people(call: Call, own: Path) -> None:
