@@ -147,6 +147,7 @@ class Clusterer:
             innate_weight=self._config.innate_weight,
             k=fitted.k,
             far=fitted.far,
+            assign=self._config.assign,
             ids_N=observed.ids_N,
             leader_N=observed.bursts.leader_N,
             core_R=fitted.core_R,

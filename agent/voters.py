@@ -34,6 +34,7 @@ class Voters:
         innate_weight: of the configuration; that of `space` is 1 where nothing was learned yet.
         k: neighbours that vote.
         far: mean cosine to them below which a picture lies outside.
+        assign: probability below which a picture stays unassigned.
         ids_N: picture ids, ascending.
         leader_N: row among them of who stands for each.
         core_R: whether HDBSCAN itself put the observation into its kind.
@@ -46,6 +47,7 @@ class Voters:
     innate_weight: float
     k: int
     far: float
+    assign: float
     ids_N: Rows
     leader_N: Rows
     core_R: NDArray[np.bool_]
@@ -75,6 +77,7 @@ class Voters:
             "innate_weight": self.innate_weight,
             "k": self.k,
             "far": self.far,
+            "assign": self.assign,
             "space_innate_weight": self.space.innate_weight,
             "innate_mean": packed(self.space.innate_mean_D),
             "learned_mean": None if learned is None else packed(learned),
@@ -120,6 +123,7 @@ class Voters:
             innate_weight=_number(state["innate_weight"]),
             k=int(_number(state["k"])),
             far=_number(state["far"]),
+            assign=_number(state["assign"]),
             ids_N=unpacked(state["ids"]),
             leader_N=unpacked(state["leaders"]).astype(np.int64),
             core_R=core_R,

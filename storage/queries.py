@@ -37,6 +37,7 @@ from storage.schema import (
     thumbnails,
     window,
 )
+from storage.standing import StandingQueries
 from storage.vectors import from_bytes, stack
 from storage.visible import revision_at, visible
 
@@ -46,7 +47,7 @@ URIS_PAGE = 5_000
 __all__ = ["ClusteringRow", "Queries", "StoredPicture", "VersionRow"]
 
 
-class Queries(Answers, ArchiveQueries):
+class Queries(Answers, ArchiveQueries, StandingQueries):
     """Everything that can be read. Args: engine: from `storage.engine.open_engine`."""
 
     # ---------------------------------------------------------------- for sources

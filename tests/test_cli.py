@@ -23,12 +23,13 @@ from storage.migrate import migrate
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType
 from storage.store import Store
+from tests.ballots import voters
 from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = (
     ["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["picture", sha(0)], ["changes"], ["export"],
-    ["nearest", sha(0)],
+    ["nearest", sha(0)], ["explain", sha(0)],
 )  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
@@ -78,7 +79,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = Event(EventType.SPLIT, two, (one,))
     kinds = [ClusterRecord(one, ClusterState.ACTIVE), ClusterRecord(two, ClusterState.PROVISIONAL, parents=(one,))]
     halves = {i: (one if i in ids[:3] else two) if i in ids[:6] else None for i in ids}
-    store.add_clustering(round_of(halves, clusters=kinds, events=[split]))
+    ballot = voters(Queries(engine), halves).state_dict()
+    store.add_clustering(round_of(halves, clusters=kinds, events=[split], voters=ballot))
     store.add(pictures([8]))
     engine.dispose()
     return data
@@ -333,6 +335,36 @@ def test_the_nearest_pictures(call: Call, filled: Path, tmp_path: Path) -> None:
     assert len(call("nearest", "/pictures/3.jpg", *where).out.splitlines()) == 9
     lost = call("nearest", "nowhere.jpg", *where)
     assert (lost.code, lost.err.count("\n")) == (3, 1)
+
+
+def test_why_a_picture_is_where_it_is(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "anna")
+    where = ("--data", str(own))
+    reasons = call("explain", sha(3), "--json", *where).json()
+    assert (reasons["sha256"], reasons["cluster_id"], reasons["said"]["cluster_id"]) == (sha(3), 2, 2)
+    assert (reasons["clustering_id"], reasons["encoder_version"], reasons["in_window"]) == (2, 1, True)
+    assert reasons["placed"] is None
+    assert len(reasons["voters"]) == 3
+    assert set(reasons["voters"][0]) == {
+        "sha256", "cosine", "weight", "cluster_id", "cluster_name", "core", "uri",
+    }  # fmt: skip
+    call("move", sha(3), "--to", "1", *where)
+    shown = call("explain", sha(3), *where).out
+    assert "placed by      anna (moved, event 3)" in shown
+    assert "agent says     2 (core)" in shown
+    waiting = call("explain", sha(8), "--json", *where).json()
+    assert (waiting["status"], waiting["in_window"]) == ("pending", False)
+
+
+def test_without_a_round_nothing_can_be_explained(call: Call, tmp_path: Path) -> None:
+    call("migrate", "--data", str(tmp_path))
+    engine = open_engine(database_url(tmp_path))
+    Store(engine).ensure_born({})
+    Store(engine).add(pictures([0]))
+    engine.dispose()
+    answer = call("explain", sha(0), "--data", str(tmp_path))
+    assert (answer.code, answer.err.count("\n")) == (3, 1)
+    assert "`recluster` does one" in answer.err
 
 
 def test_history_by_people(call: Call, own: Path) -> None:
