@@ -33,7 +33,7 @@ app = typer.Typer(
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history,
     pictures.pictures, pictures.picture, pictures.changes, pictures.export,
-    explaining.nearest, explaining.explain,
+    explaining.nearest, explaining.explain, explaining.review,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
     correcting.forget,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,

@@ -146,7 +146,7 @@ class ClusterWorker:
             assignments=wanted,
             events=result.events,
             overruled=rows_of(said, decided_N),
-            voters=self._voters(),
+            voters=self._voters(result.assignments),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._store.set_window(partition.ids_N.tolist())
@@ -182,8 +182,8 @@ class ClusterWorker:
 
     # ---------------------------------------------------------------- votes
 
-    def _voters(self) -> dict[str, object] | None:
-        voters = self._clusterer.voters(self._kind_of.__getitem__)
+    def _voters(self, of_window: Assignments) -> dict[str, object] | None:
+        voters = self._clusterer.voters(self._kind_of.__getitem__, of_window.cluster_N == NONE)
         return None if voters is None else voters.state_dict()
 
     def _with_votes(

@@ -18,6 +18,7 @@ from agent.discovery import Kinds, Setting, one_kind, together
 from agent.graph import Graph, nearest
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
+from agent.piles import piles
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
@@ -130,17 +131,20 @@ class Clusterer:
         label_M[outside_M], probability_M[outside_M] = NONE, 0
         return label_M, probability_M
 
-    def voters(self, kind_of: Callable[[int], int]) -> Voters | None:
+    def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
         """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.
 
         Args:
             kind_of: label -> cluster id.
+            free_N: which pictures of the window belong to no kind.
         """
         if self._fitted is None or self._observed is None:
             return None
         fitted, observed = self._fitted, self._observed
         kinds_K, share_RK = by_kind(fitted.share_RK, kind_of)
         share_RK[share_RK < NEGLIGIBLE] = 0
+        bursts = observed.bursts
+        pile_R = piles(bursts.graph().neighbour_NK, free_N[bursts.row_R])
         return Voters(
             version=observed.version,
             space=fitted.space,
@@ -149,10 +153,11 @@ class Clusterer:
             far=fitted.far,
             assign=self._config.assign,
             ids_N=observed.ids_N,
-            leader_N=observed.bursts.leader_N,
+            leader_N=bursts.leader_N,
             core_R=fitted.core_R,
             kinds_K=kinds_K,
             share_RK=share_RK,
+            pile_N=np.where(free_N, pile_R[bursts.burst_N], NONE),
         )
 
     # ---------------------------------------------------------------- memory

@@ -40,6 +40,7 @@ class Voters:
         core_R: whether HDBSCAN itself put the observation into its kind.
         kinds_K: cluster ids.
         share_RK: the observations' probabilities of belonging to each.
+        pile_N: number of the pile that a picture without a kind lies in (`agent.piles`), -1 for those with one.
     """
 
     version: int
@@ -53,6 +54,7 @@ class Voters:
     core_R: NDArray[np.bool_]
     kinds_K: Rows
     share_RK: Points
+    pile_N: Rows
 
     @property
     def row_R(self) -> Rows:
@@ -90,6 +92,7 @@ class Voters:
             "share_rows": packed(row_E.astype(np.uint32)),
             "share_kinds": packed(kind_E.astype(np.uint32)),
             "shares": packed(self.share_RK[row_E, kind_E]),
+            "piles": packed(self.pile_N.astype(np.int32)),
         }
 
     @classmethod
@@ -129,6 +132,7 @@ class Voters:
             core_R=core_R,
             kinds_K=kinds_K,
             share_RK=share_RK,
+            pile_N=unpacked(state["piles"]).astype(np.int64),
         )
 
 

@@ -11,7 +11,7 @@ from storage.overrule import deciding, followed
 from storage.reader import Reader
 from storage.records import EventType
 from storage.rows import PlacedRow, StandingRow
-from storage.schema import events
+from storage.schema import clusters, events
 
 
 class StandingQueries(Reader):
@@ -37,6 +37,22 @@ class StandingQueries(Reader):
         with self._moment() as connection:
             facts = opinion.facts(connection)
         return [followed(kind, facts) for kind in cluster_ids]
+
+    def decided(self) -> set[int]:
+        """All pictures that a correction decides."""
+        with self._moment() as connection:
+            return set(opinion.all_decided(connection))
+
+    def hidden(self) -> set[int]:
+        """Kinds that people have hidden."""
+        with self._moment() as connection:
+            return set(connection.execute(select(clusters.c.id).where(clusters.c.hidden)).scalars())
+
+    def unassigned_of(self, picture_ids: Sequence[int]) -> list[int]:
+        """Those of these pictures that a round has looked at and that belong nowhere as people see it, by id."""
+        with self._moment() as connection:
+            seen = opinion.visible_of(connection, picture_ids)
+        return [int(i) for i in seen.picture_N[seen.cluster_N == opinion.NONE]]
 
     def names(self) -> dict[int, str]:
         """Names of kinds, "" where they have none."""

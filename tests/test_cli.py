@@ -29,7 +29,7 @@ from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 ROOT = Path(__file__).resolve().parents[1]
 READING = (
     ["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["picture", sha(0)], ["changes"], ["export"],
-    ["nearest", sha(0)], ["explain", sha(0)],
+    ["nearest", sha(0)], ["explain", sha(0)], ["review"],
 )  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
@@ -354,6 +354,13 @@ def test_why_a_picture_is_where_it_is(call: Call, own: Path, monkeypatch: pytest
     assert "agent says     2 (core)" in shown
     waiting = call("explain", sha(8), "--json", *where).json()
     assert (waiting["status"], waiting["in_window"]) == ("pending", False)
+
+
+def test_what_is_worth_a_look(call: Call, filled: Path) -> None:
+    where = ("--data", str(filled))
+    (pile,) = call("review", "--json", *where).json()
+    assert (pile["reason"], pile["pile"], {pile["sha256"], *pile["others"]}) == ("unassigned", 2, {sha(6), sha(7)})
+    assert call("review", *where).out.splitlines()[0].split()[:3] == ["why", "sha256", "kind"]
 
 
 def test_without_a_round_nothing_can_be_explained(call: Call, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Verbs that answer for single pictures: nearest, explain. They import numpy when they run, and never torch."""
+"""Verbs that answer for single pictures: nearest, explain, review. They import numpy when they run, and never torch."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storage.queries import Queries
 
 COUNT = 12
+LIMIT = 20
 
 Image = Annotated[
     str, typer.Argument(metavar="IMAGE", help="sha256 of a picture, its first digits, or a file, stored or new.")
@@ -63,6 +64,27 @@ def explain(image: Image, data: Data = DATA, as_json: Json = False) -> None:
         for one in reasons.voters
     ]
     print_table(head, cells, empty="nobody")
+
+
+def review(
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many of each at most; 0 means all.")] = LIMIT,
+    data: Data = DATA,
+    as_json: Json = False,
+) -> None:
+    """Pictures most worth a look: the most uncertain, then the biggest piles of pictures that belong nowhere."""
+    from agent.review import review as worth_a_look
+
+    with reading_vectors(data) as queries:
+        rows = worth_a_look(queries, limit or None)
+    if as_json:
+        print_json(rows)
+        return
+    head = ("why", "sha256", "kind", "name", "runner-up", "margin", "pile", "uri")
+    cells = [
+        (row.reason, row.sha256[:12], row.cluster_id, row.cluster_name, row.runner_up, row.margin, row.pile, row.uri)
+        for row in rows
+    ]
+    print_table(head, cells, empty="nothing is in doubt")
 
 
 def _facts(reasons: Explanation) -> dict[str, object]:

@@ -31,7 +31,7 @@ def fitted(window: Embedded) -> Clusterer:
 
 
 def kept(fitted: Clusterer) -> Voters:
-    voters = fitted.voters(lambda label: label + 10)
+    voters = fitted.voters(lambda label: label + 10, np.zeros(150, dtype=np.bool_))
     assert voters is not None
     return Voters.of_state(json.loads(json.dumps(voters.state_dict())))
 
@@ -62,7 +62,7 @@ def test_each_picture_finds_the_observation_that_stands_for_it(fitted: Clusterer
 
 
 def test_nothing_is_kept_before_the_first_fit() -> None:
-    assert Clusterer(CONFIG, np.random.default_rng(0)).voters(int) is None
+    assert Clusterer(CONFIG, np.random.default_rng(0)).voters(int, np.ones(0, dtype=np.bool_)) is None
 
 
 def test_labels_of_one_kind_share_their_votes_and_those_of_none_have_none() -> None:
