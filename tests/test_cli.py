@@ -34,6 +34,7 @@ READING = (
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
     ["split", "1", "abcdef"], ["undo", "1"], ["forget", "abcdef"],
+    ["teach", "moths", "abcdef"],
 )  # fmt: skip
 # not pydantic: typer 0.29 imports it by itself
 HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
@@ -435,6 +436,9 @@ def test_kinds_are_named_hidden_and_that_is_undone(call: Call, own: Path, monkey
         (["move", sha(0), "--to", "old"], 2, "neither a number nor `new`"),
         (["merge", "1", "--into", "1"], 2, "cannot be merged into itself"),
         (["split", "1", sha(5)], 2, "is not in kind 1"),
+        (["teach", "moths", sha(0), sha(3)], 2, "as many pictures fall in each of the kinds 1, 2"),
+        (["teach", "", sha(0)], 2, "give one that is not empty"),
+        (["teach", "moths", "nowhere.jpg"], 3, "neither a file nowhere.jpg nor a picture"),
         (["undo", "1"], 2, "only people's corrections can be undone"),
     ],
 )
@@ -466,6 +470,29 @@ def test_pictures_are_moved_merged_and_split(call: Call, own: Path) -> None:
     assert kinds() == [2, 1, 1, 3, 2, 2, None, 4, 2]
     told = [event["type"] for event in call("history", "--json", *where).json()[2:]]
     assert told == ["moved", "divided", "moved", "merged", "undone"]
+
+
+def test_a_few_examples_teach_a_kind(call: Call, own: Path) -> None:
+    where = ("--data", str(own))
+    named = call("teach", "moths", sha(0)[:8], sha(1), sha(3), *where)
+    assert named.out == ""
+    assert named.err == (
+        "kind 1, in which 2 of 3 pictures fell, is called 'moths' now, and the other 1 moved there "
+        "(event 3; `undo 3` takes it back)\n"
+    )
+    made = call("teach", "beetles", sha(6), "--json", *where).json()
+    assert made == {"did": "made", "event_id": 4, "cluster_id": 3, "pictures": 1, "moved": 1, "around": 1}
+    assert "kind 1, which is called 'moths'" in call("teach", "ants", sha(0), *where).err
+    assert "'beetles', has 1 picture more" in call("teach", "beetles", sha(8), *where).err
+    rows = call("pictures", "--json", *where).json()
+    assert [row["cluster_name"] for row in sorted(rows, key=lambda one: one["id"])] == [
+        "moths", "moths", "moths", "moths", "", "", "beetles", "beetles", "beetles",
+    ]  # fmt: skip
+    for event in ("5", "4", "3"):
+        assert call("undo", event, *where).code == 0
+    rows = call("pictures", "--json", *where).json()
+    kinds = [row["cluster_id"] for row in sorted(rows, key=lambda one: one["id"])]
+    assert kinds == [1, 1, 1, 2, 2, 2, None, None, None]
 
 
 def test_pictures_are_forgotten(call: Call, own: Path) -> None:
