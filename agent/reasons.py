@@ -21,6 +21,8 @@ from storage.rows import PictureRow, PlacedRow, StandingRow
 
 # Observations whose vectors are read at a time.
 PART = 2_048
+# Exemplars of its kind that are told.
+EXEMPLARS = 5
 # Votes below this are not told.
 TOLD = 0.005
 
@@ -55,6 +57,15 @@ class VoterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ExemplarRow:
+    """A picture that represents the kind, and its cosine to the one that is explained."""
+
+    sha256: str
+    cosine: float
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
 class SaidRow:
     """What the agent itself says; `cluster_id` is None for nothing."""
 
@@ -81,6 +92,7 @@ class Explanation:
         core_distance: 1 - cosine to the centre of the core of its kind, or of the likeliest; None where that has none.
         core_typical: the median of that over the core.
         voters: nearest first.
+        exemplars: of its kind, or of the likeliest; the most alike first.
         note: what else must be known; "" for nothing.
     """
 
@@ -103,6 +115,7 @@ class Explanation:
     core_distance: float | None
     core_typical: float | None
     voters: tuple[VoterRow, ...]
+    exemplars: tuple[ExemplarRow, ...]
     note: str
 
 
@@ -154,6 +167,7 @@ class Reasons:
             core_distance=None if apart is None else apart[0],
             core_typical=None if apart is None else apart[1],
             voters=() if found is None else self._voter_rows(found),
+            exemplars=() if point_P is None or shown is None else self._exemplars(shown, point_P, subject.picture_id),
             note=self._note(point_P is not None, standing, itself),
         )
 
@@ -202,6 +216,17 @@ class Reasons:
         leader = int(self._voters.ids_N[self._voters.row_R[itself]])
         row = None if leader == picture_id else self._queries.by_id([leader]).get(leader)
         return None if row is None else row.sha256
+
+    def _exemplars(self, kind: int, point_P: Points, but: int | None) -> tuple[ExemplarRow, ...]:
+        ids = [i for i in self._queries.exemplars(kind) if i != but]
+        ids_M, innate_MD, learned_MD = self._queries.embeddings(ids, self._voters.version)
+        if len(ids_M) == 0:
+            return ()
+        cosine_M = self._voters.space.project(innate_MD, learned_MD) @ point_P
+        best_M = np.argsort(-cosine_M, kind="stable")[:EXEMPLARS]
+        rows = self._queries.by_id(ids_M[best_M].tolist())
+        found = [(rows[int(ids_M[m])], float(cosine_M[m])) for m in best_M if int(ids_M[m]) in rows]
+        return tuple(ExemplarRow(row.sha256, cosine, row.uri) for row, cosine in found)
 
     # ---------------------------------------------------------------- votes
 

@@ -54,6 +54,12 @@ class StandingQueries(Reader):
             seen = opinion.visible_of(connection, picture_ids)
         return [int(i) for i in seen.picture_N[seen.cluster_N == opinion.NONE]]
 
+    def exemplars(self, cluster_id: int) -> list[int]:
+        """Pictures that represent a kind, the one in the middle first."""
+        with self._moment() as connection:
+            kept = connection.execute(select(clusters.c.exemplars).where(clusters.c.id == cluster_id)).scalar()
+        return list(kept or [])
+
     def names(self) -> dict[int, str]:
         """Names of kinds, "" where they have none."""
         with self._moment() as connection:

@@ -64,6 +64,10 @@ def explain(image: Image, data: Data = DATA, as_json: Json = False) -> None:
         for one in reasons.voters
     ]
     print_table(head, cells, empty="nobody")
+    if reasons.exemplars:
+        print("\nexemplars of the kind")
+        like = [(one.sha256[:12], one.cosine, one.uri) for one in reasons.exemplars]
+        print_table(("sha256", "cosine", "uri"), like, empty="")
 
 
 def review(

@@ -90,6 +90,17 @@ def test_voters_are_neighbours_nearest_first(queries: Queries, ids: list[int]) -
     assert {voter.cluster_id for voter in found.voters} == {found.cluster_id}
 
 
+def test_exemplars_of_its_kind_are_told_most_alike_first(queries: Queries, ids: list[int]) -> None:
+    found = why(queries, ids[0])
+    assert found.cluster_id is not None
+    exemplars = {queries.by_id([i])[i].sha256 for i in queries.exemplars(found.cluster_id)} - {found.sha256}
+    cosines = [one.cosine for one in found.exemplars]
+    assert cosines == sorted(cosines, reverse=True)
+    assert 0 < len(cosines) <= 5
+    assert {one.sha256 for one in found.exemplars} <= exemplars
+    assert queries.exemplars(99) == []
+
+
 def test_a_picture_outside_the_window_is_told_what_the_agent_voted(
     store: Store, queries: Queries, worker: ClusterWorker, ids: list[int]
 ) -> None:
