@@ -481,7 +481,7 @@ def test_a_few_examples_teach_a_kind(call: Call, own: Path) -> None:
         "(event 3; `undo 3` takes it back)\n"
     )
     made = call("teach", "beetles", sha(6), "--json", *where).json()
-    assert made == {"did": "made", "event_id": 4, "cluster_id": 3, "pictures": 1, "moved": 1, "around": 1}
+    assert made == {"event": 4, "cluster_id": 3, "did": "made", "pictures": 1, "moved": 1, "around": 1}
     assert "kind 1, which is called 'moths'" in call("teach", "ants", sha(0), *where).err
     assert "'beetles', has 1 picture more" in call("teach", "beetles", sha(8), *where).err
     rows = call("pictures", "--json", *where).json()

@@ -38,7 +38,8 @@ def teach(
         hints = hints_for(queries, list(queries.existing(shas).values()))
         taught = store.teach(name, shas, person(), hints=hints, rename=rename)
     if as_json:
-        print_json(taught)
+        counts = {"pictures": taught.pictures, "moved": taught.moved, "around": taught.around}
+        print_json({"event": taught.event_id, "cluster_id": taught.cluster_id, "did": taught.did, **counts})
     else:
         undo = f"event {taught.event_id}; `undo {taught.event_id}` takes it back"
         print(f"{_told(taught, name)} ({undo})", file=sys.stderr)

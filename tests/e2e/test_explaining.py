@@ -60,7 +60,7 @@ def test_a_few_examples_teach_a_kind_beside_an_agent_and_that_stays(taxon: Taxon
     assert taxon.json("status")["encoder_version"] >= 2
     assert kind_of(taxon, "rings-002.jpg") == kind_of(taxon, "shown.jpg") == named
     assert taxon.json("explain", str(new))["encoder_version"] >= 2
-    taxon.call("undo", str(taught["event_id"]))
+    taxon.call("undo", str(taught["event"]))
     assert "rings" not in {kind["name"] for kind in taxon.json("clusters")}
     assert taxon.json("explain", str(new))["placed"] is None
 
