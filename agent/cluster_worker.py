@@ -150,6 +150,7 @@ class ClusterWorker:
             assignments=wanted,
             events=result.events,
             overruled=rows_of(said, decided_N),
+            voters=self._voters(result.assignments),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._store.set_window(partition.ids_N.tolist())
@@ -183,6 +184,10 @@ class ClusterWorker:
         return embedded
 
     # ---------------------------------------------------------------- votes
+
+    def _voters(self, of_window: Assignments) -> dict[str, object] | None:
+        voters = self._clusterer.voters(self._kind_of.__getitem__, of_window.cluster_N == NONE)
+        return None if voters is None else voters.state_dict()
 
     def _with_votes(
         self, inside: Assignments, window_N: NDArray[np.int64], last: ClusteringRow | None, through: int

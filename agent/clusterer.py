@@ -6,7 +6,7 @@ nothing about identity over time, storage, or what the pictures show; its kinds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +18,11 @@ from agent.discovery import Kinds, Setting, one_kind, together
 from agent.graph import Graph, nearest
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
+from agent.piles import piles
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
+from agent.voters import Voters, by_kind
 from storage.records import Assignments
 
 __all__ = ["Clusterer", "Embedded", "Partition"]
@@ -33,6 +35,8 @@ BY_CHANCE = 20.0
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
 FAR = 0.001
+# Shares below this are not kept for readers: walks leave a trace of every kind everywhere.
+NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Fitted:
     Attributes:
         points_RD: the observations.
         share_RK: their probabilities of belonging to each kind.
+        core_R: whether HDBSCAN itself put them into it.
         k: neighbours that vote.
         far: mean cosine to the neighbours below which a picture lies outside.
     """
@@ -49,6 +54,7 @@ class Fitted:
     space: Space
     points_RD: Points
     share_RK: Points
+    core_R: NDArray[np.bool_]
     k: int
     far: float
 
@@ -134,6 +140,35 @@ class Clusterer:
         outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
         label_M[outside_M], probability_M[outside_M] = NONE, 0
         return label_M, probability_M
+
+    def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
+        """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.
+
+        Args:
+            kind_of: label -> cluster id.
+            free_N: which pictures of the window belong to no kind.
+        """
+        if self._fitted is None or self._observed is None:
+            return None
+        fitted, observed = self._fitted, self._observed
+        kinds_K, share_RK = by_kind(fitted.share_RK, kind_of)
+        share_RK[share_RK < NEGLIGIBLE] = 0
+        bursts = observed.bursts
+        pile_R = piles(bursts.graph().neighbour_NK, free_N[bursts.row_R])
+        return Voters(
+            version=observed.version,
+            space=fitted.space,
+            innate_weight=self._config.innate_weight,
+            k=fitted.k,
+            far=fitted.far,
+            assign=self._config.assign,
+            ids_N=observed.ids_N,
+            leader_N=bursts.leader_N,
+            core_R=fitted.core_R,
+            kinds_K=kinds_K,
+            share_RK=share_RK,
+            pile_N=np.where(free_N, pile_R[bursts.burst_N], NONE),
+        )
 
     # ---------------------------------------------------------------- memory
 
@@ -242,4 +277,5 @@ def remember(space: Space, points_RD: Points, graph: Graph, kinds: Kinds, settin
     """Keep what votes are made of."""
     k = min(setting.k if setting else graph.neighbour_NK.shape[1], max(1, graph.neighbour_NK.shape[1]))
     closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
-    return Fitted(space, points_RD, kinds.share_NK, k, float(np.quantile(closeness_N, FAR)) - 1e-6)
+    far = float(np.quantile(closeness_N, FAR)) - 1e-6
+    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far)

@@ -6,14 +6,16 @@ Files that were rejected are listed from their first rejection on, for as long a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from storage import journal
+from storage.chunks import chunks
 from storage.errors import StorageError
+from storage.hashes import picture_ids
 from storage.reader import Reader
 from storage.rows import ExportRow, PictureRow
 from storage.schema import assignments, clusterings, locations, pictures, rejections
@@ -86,6 +88,32 @@ class PictureQueries(Reader):
                     yield _export_row(picture, None if picture.status == "pending" else version)
             for rejected in _rejected(connection, None, None, None, as_of):
                 yield _export_row(rejected, None)
+
+    def by_id(self, ids: Sequence[int]) -> dict[int, PictureRow]:
+        """Those of these pictures that are stored, by id."""
+        found: dict[int, PictureRow] = {}
+        with self._moment() as connection:
+            query = _picture_query(connection, None, None, None)
+            for some in chunks(list(ids)):
+                rows = _rows(connection, query.where(pictures.c.id.in_(some)), None)
+                found.update((row.id, row) for row in rows if row.id is not None)
+        return found
+
+    def id_of(self, sha256: str) -> int:
+        """The id of a picture by its content hash, which may be cut off.
+
+        Raises:
+            NotFound: there is no such picture.
+            Refused: it means several, or is no hash.
+        """
+        with self._moment() as connection:
+            return picture_ids(connection, [sha256])[0]
+
+    def id_at(self, uri: str) -> int | None:
+        """The picture that lies at a place, as far as is known; None where none does."""
+        with self._moment() as connection:
+            query = select(locations.c.picture_id).where(locations.c.uri == uri, present(None))
+            return connection.execute(query).scalar()
 
 
 def borderline(connection: Connection, cluster: int, limit: int, as_of: datetime | None) -> list[PictureRow]:
