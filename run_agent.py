@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import asking, correcting, pictures, upkeep, working
-from agent.redaction import redacted
+from agent.commands import asking, correcting, explaining, pictures, teaching, upkeep, working
+from storage.redaction import redacted
 
 INTERNAL, USAGE, STORAGE = 1, 2, 3
 INTERRUPTED = 130
@@ -34,8 +34,9 @@ app = typer.Typer(
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history,
     pictures.pictures, pictures.picture, pictures.changes, pictures.export,
+    explaining.nearest, explaining.explain, explaining.review,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
-    correcting.forget,
+    teaching.teach, correcting.forget,
     working.recluster, working.pause, working.resume, upkeep.doctor, upkeep.migrate, upkeep.version, working.demo,
 ):  # fmt: skip
     app.command()(verb)

@@ -21,7 +21,6 @@ import structlog
 import torch
 from sqlalchemy import Engine
 
-from agent import checkpoint
 from agent.address import addresses
 from agent.catalogue import StoreCatalogue
 from agent.cluster_worker import run_cluster_process
@@ -34,6 +33,7 @@ from agent.encoder import Encoder, build_encoder
 from agent.errors import ConfigError
 from agent.inbox import Inbox
 from agent.learning import Learning
+from agent.published import published_tails
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
 from agent.sources.outages import Outages, still_away
@@ -169,12 +169,7 @@ class Agent:
             self._stop.set()
 
     def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
-        tails = {}
-        version = self._queries.ready_version()
-        if version != BORN:
-            saved = checkpoint.load(self._checkpoints / checkpoint.version_name(version))
-            tails[version] = encoder.new_tail(saved.tensors)
-        embedder = Embedder(encoder, tails, device)
+        embedder = Embedder(encoder, published_tails(encoder, self._queries, self._checkpoints), device)
         return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=self._config.inbox.batch)
 
     def _train_worker(self, encoder: Encoder, device: torch.device, embedding: EmbedWorker) -> TrainWorker:

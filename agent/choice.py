@@ -8,7 +8,7 @@ It knows nothing about pictures or identity; discovery is run for it on observat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -24,26 +24,43 @@ GRID_ROWS = 8_192
 # Share of the observations in a subsample, and how many are drawn.
 SUBSAMPLE = 0.8
 DRAWS = 2
+# Share of a setting's score that it loses if its kinds have nothing to do with those of the round before.
+INERTIA = 0.5
 # A new setting must be better than the one in use by this factor.
 BETTER = 1.05
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What settings are tried on: points of unit length (N, D), what each weighs, and hdbscan's two bounds."""
+    """What settings are tried on.
+
+    Attributes:
+        points_ND: of unit length.
+        weight_N: what each counts towards the smallest size of a kind.
+        min_samples, min_size: of hdbscan.
+        before_N: kind of each in the round before, numbered from 0; -1 for none.
+    """
 
     points_ND: Points
     weight_N: Rows
     min_samples: int
     min_size: int
+    before_N: Labels | None = None
 
     def kinds(self, setting: Setting, graph: Graph) -> Kinds:
         """Kinds by a setting on a graph of at least `setting.k` neighbours."""
-        return discover(self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size)
+        return discover(self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size, self.before_N)
+
+    def continuity(self, label_N: Labels) -> float:
+        """Agreement with the round before, of what had a kind there; 1 where nothing had one."""
+        if self.before_N is None or not (known_N := self.before_N >= 0).any():
+            return 1.0
+        return agreement(label_N[known_N], self.before_N[known_N])
 
     def rows(self, row_M: Rows) -> Observations:
         """Some of them."""
-        return Observations(self.points_ND[row_M], self.weight_N[row_M], self.min_samples, self.min_size)
+        before_M = None if self.before_N is None else self.before_N[row_M]
+        return replace(self, points_ND=self.points_ND[row_M], weight_N=self.weight_N[row_M], before_N=before_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +71,12 @@ class Scored:
     kinds: int
     silhouette: float
     stability: float | None
+    continuity: float = 1.0
 
     @property
     def score(self) -> float:
-        """Silhouette times stability; 0 where stability was not worth measuring."""
-        return max(0.0, self.silhouette) * (self.stability or 0.0)
+        """Silhouette times stability, less for what upsets known kinds; 0 where stability was not worth measuring."""
+        return max(0.0, self.silhouette) * (self.stability or 0.0) * (1 - INERTIA + INERTIA * self.continuity)
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for the record."""
@@ -96,7 +114,7 @@ def score_settings(
         kinds = found[setting]
         decides = width[setting] > best or setting == in_use
         stability = stability_of(setting, kinds.label_N) if decides else None
-        scored.append(Scored(setting, kinds.count, width[setting], stability))
+        scored.append(Scored(setting, kinds.count, width[setting], stability, observations.continuity(kinds.label_N)))
         best = max(best, scored[-1].score)
     return sorted(scored, key=lambda entry: (-entry.score, -entry.silhouette))
 

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from agent.clusterer import Clusterer, Embedded, Partition
+from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
@@ -115,12 +115,15 @@ class ClusterWorker:
         last = self._queries.last_clustering()
         through = self._queries.last_picture_id()
         version, idle = self._queries.ready_version(), reason in IDLE
-        partition = self._fit(through, version, idle)
+        ids_N = self._window(through)
+        before = self._queries.said(ids_N)
+        read = partial(self._read, version)
+        partition = self._clusterer.fit(ids_N, read, version, before=before, examine=idle)
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
         facts = self._queries.facts()
         result = follow(
             {cluster.id: cluster for cluster in self._queries.living_clusters()},
-            self._queries.said(partition.ids_N),
+            before,
             partition,
             RoundContext(
                 newest_picture=through,
@@ -128,6 +131,7 @@ class ClusterWorker:
                 idle=idle,
                 new_id=lambda: self._store.allocate_clusters(1)[0],
                 shown=lambda assignments: overrule(assignments, facts)[0],
+                seen_through=last.through_picture if last else None,
             ),
             self._config,
         )
@@ -146,6 +150,7 @@ class ClusterWorker:
             assignments=wanted,
             events=result.events,
             overruled=rows_of(said, decided_N),
+            voters=self._voters(result.assignments),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._store.set_window(partition.ids_N.tolist())
@@ -161,12 +166,11 @@ class ClusterWorker:
         self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
         return self._ids_N, self._key_N
 
-    def _fit(self, through: int, version: int, idle: bool) -> Partition:
+    def _window(self, through: int) -> NDArray[np.int64]:
         all_N, key_N = self._archive()
         seen_N = all_N <= through
         exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
-        ids_N = choose_window(all_N[seen_N], key_N[seen_N], exemplars, self._config.window)
-        return self._clusterer.fit(ids_N, partial(self._read, version), version, examine=idle)
+        return choose_window(all_N[seen_N], key_N[seen_N], exemplars, self._config.window)
 
     def _read(self, version: int, ids_N: NDArray[np.int64]) -> Embedded:
         """Vectors of a version.
@@ -180,6 +184,10 @@ class ClusterWorker:
         return embedded
 
     # ---------------------------------------------------------------- votes
+
+    def _voters(self, of_window: Assignments) -> dict[str, object] | None:
+        voters = self._clusterer.voters(self._kind_of.__getitem__, of_window.cluster_N == NONE)
+        return None if voters is None else voters.state_dict()
 
     def _with_votes(
         self, inside: Assignments, window_N: NDArray[np.int64], last: ClusteringRow | None, through: int

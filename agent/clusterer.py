@@ -6,7 +6,7 @@ nothing about identity over time, storage, or what the pictures show; its kinds 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +18,12 @@ from agent.discovery import Kinds, Setting, one_kind, together
 from agent.graph import Graph, nearest
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
+from agent.piles import piles
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
+from agent.voters import Voters, by_kind
+from storage.records import Assignments
 
 __all__ = ["Clusterer", "Embedded", "Partition"]
 
@@ -32,6 +35,8 @@ BY_CHANCE = 20.0
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
 FAR = 0.001
+# Shares below this are not kept for readers: walks leave a trace of every kind everywhere.
+NEGLIGIBLE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Fitted:
     Attributes:
         points_RD: the observations.
         share_RK: their probabilities of belonging to each kind.
+        core_R: whether HDBSCAN itself put them into it.
         k: neighbours that vote.
         far: mean cosine to the neighbours below which a picture lies outside.
     """
@@ -48,6 +54,7 @@ class Fitted:
     space: Space
     points_RD: Points
     share_RK: Points
+    core_R: NDArray[np.bool_]
     k: int
     far: float
 
@@ -80,13 +87,22 @@ class Clusterer:
 
     # ---------------------------------------------------------------- the two verbs
 
-    def fit(self, ids_N: NDArray[np.int64], read: Read, version: int, *, examine: bool = True) -> Partition:
+    def fit(
+        self,
+        ids_N: NDArray[np.int64],
+        read: Read,
+        version: int,
+        *,
+        before: Assignments | None = None,
+        examine: bool = True,
+    ) -> Partition:
         """Find the kinds of the window.
 
         Args:
             ids_N: ids of the pictures in it, unique, in any order.
             read: gives vectors; only those of pictures that are not known from the round before are asked for.
             version: the encoder version of the vectors.
+            before: what was said of pictures in the round before; these kinds get the benefit of the doubt.
             examine: also measure the stability of each kind, which takes as long as the rest.
 
         Raises:
@@ -103,7 +119,7 @@ class Clusterer:
                 self._fitted = None
                 return nothing_yet(window.ids_N, {"reason": "fewer pictures than cluster.min_size"})
             self._observed = Observed(window, version, self._config, rng)
-        return self._kinds_in(self._observed, version, rng, examine)
+        return self._kinds_in(self._observed, version, before, rng, examine)
 
     def vote(
         self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
@@ -125,6 +141,35 @@ class Clusterer:
         label_M[outside_M], probability_M[outside_M] = NONE, 0
         return label_M, probability_M
 
+    def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
+        """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.
+
+        Args:
+            kind_of: label -> cluster id.
+            free_N: which pictures of the window belong to no kind.
+        """
+        if self._fitted is None or self._observed is None:
+            return None
+        fitted, observed = self._fitted, self._observed
+        kinds_K, share_RK = by_kind(fitted.share_RK, kind_of)
+        share_RK[share_RK < NEGLIGIBLE] = 0
+        bursts = observed.bursts
+        pile_R = piles(bursts.graph().neighbour_NK, free_N[bursts.row_R])
+        return Voters(
+            version=observed.version,
+            space=fitted.space,
+            innate_weight=self._config.innate_weight,
+            k=fitted.k,
+            far=fitted.far,
+            assign=self._config.assign,
+            ids_N=observed.ids_N,
+            leader_N=bursts.leader_N,
+            core_R=fitted.core_R,
+            kinds_K=kinds_K,
+            share_RK=share_RK,
+            pile_N=np.where(free_N, pile_R[bursts.burst_N], NONE),
+        )
+
     # ---------------------------------------------------------------- memory
 
     def state_dict(self) -> dict[str, object]:
@@ -145,10 +190,20 @@ class Clusterer:
 
     # ---------------------------------------------------------------- one round
 
-    def _kinds_in(self, window: Observed, version: int, rng: np.random.Generator, examine: bool) -> Partition:
+    def _kinds_in(
+        self,
+        window: Observed,
+        version: int,
+        before: Assignments | None,
+        rng: np.random.Generator,
+        examine: bool,
+    ) -> Partition:
         config, bursts = self._config, window.bursts
         graph, row_R, burst_N = bursts.graph(), bursts.row_R, bursts.burst_N
-        observations = Observations(window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size)
+        before_R = None if before is None else numbered(before, window.ids_N[row_R])
+        observations = Observations(
+            window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
+        )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
         self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting)
@@ -190,6 +245,19 @@ class Clusterer:
         return self._config.separation + hesitation + by_chance
 
 
+def numbered(before: Assignments, ids_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Kinds of these pictures as numbers from 0, (R,); -1 for none."""
+    kind_R = np.full(len(ids_R), NONE, dtype=np.int64)
+    if len(before.picture_N):
+        order_N = np.argsort(before.picture_N, kind="stable")
+        at_R = np.minimum(np.searchsorted(before.picture_N[order_N], ids_R), len(order_N) - 1)
+        known_R = before.picture_N[order_N][at_R] == ids_R
+        kind_R[known_R] = before.cluster_N[order_N][at_R][known_R]
+    assigned_R = kind_R != NONE
+    kind_R[assigned_R] = np.unique(kind_R[assigned_R], return_inverse=True)[1]
+    return kind_R
+
+
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:
     """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be.
 
@@ -209,4 +277,5 @@ def remember(space: Space, points_RD: Points, graph: Graph, kinds: Kinds, settin
     """Keep what votes are made of."""
     k = min(setting.k if setting else graph.neighbour_NK.shape[1], max(1, graph.neighbour_NK.shape[1]))
     closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
-    return Fitted(space, points_RD, kinds.share_NK, k, float(np.quantile(closeness_N, FAR)) - 1e-6)
+    far = float(np.quantile(closeness_N, FAR)) - 1e-6
+    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far)

@@ -17,7 +17,7 @@ from agent.errors import ConfigError
 from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
-from storage.engine import database_url, open_engine
+from storage.engine import default_url, open_engine, require_same_database, sole_agent
 from storage.lock import DataLock
 from storage.migrate import migrate
 from storage.queries import Queries
@@ -37,8 +37,9 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
 
     Raises:
         SourceError: a watched folder or a video file is missing.
-        StoreLocked: another agent runs on this data directory.
+        StoreLocked: another agent runs on this data directory, or on its database.
         ConfigError: the data directory was begun with another network; a camera can never work.
+        StorageError: it was begun with another database, or its database cannot be opened.
     """
     for folder in config.folder.watch:
         if not folder.is_dir():
@@ -48,14 +49,17 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
     with ExitStack() as stack:
         stack.enter_context(DataLock(data))
         stop = stack.enter_context(stop_on_signals())
-        write_effective(config, data)
+        effective = config
         if live:  # the view says what happens; lines between would tear it
             config = config.model_copy(update={"log": config.log.model_copy(update={"level": "warning"})})
         configure_logs(config.log)
-        url = database_url(data)
+        url = config.storage.url or default_url(data)
+        require_same_database(url, data)
         engine = open_engine(url)
         stack.callback(engine.dispose)
+        stack.enter_context(sole_agent(engine))
         migrate(engine)
+        write_effective(effective, data)  # a database that cannot be opened is not the one of these data
         if live:
             from agent.live import live_view
 

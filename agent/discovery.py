@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from agent.graph import Graph, Rows, diffuse, measured
-from agent.propagation import Labels, propagate, winners
+from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
 from agent.tree import linkage, select, spanning_tree
 
@@ -44,6 +44,7 @@ class Kinds:
         core_N: kind of each core member, -1 for everyone else.
         label_N: likeliest kind of everyone; -1 where none can be reached.
         probability_N: of that kind, float32.
+        sure_N: the same with the benefit of the doubt that what was known has; decides who is assigned.
         share_NK: probabilities of all kinds.
         persistence_K: stability score of hdbscan.
         parent_K: node of the condensed tree above each kind; None at the top.
@@ -53,6 +54,7 @@ class Kinds:
     core_N: Labels
     label_N: Labels
     probability_N: Points
+    sure_N: Points
     share_NK: Points
     persistence_K: Points
     parent_K: tuple[int | None, ...]
@@ -65,7 +67,13 @@ class Kinds:
 
 
 def discover(
-    points_ND: Points, graph: Graph, weight_N: Rows, setting: Setting, min_samples: int, min_size: int
+    points_ND: Points,
+    graph: Graph,
+    weight_N: Rows,
+    setting: Setting,
+    min_samples: int,
+    min_size: int,
+    before_N: Labels | None = None,
 ) -> Kinds:
     """Find kinds among N points of unit length, N >= 2.
 
@@ -74,15 +82,20 @@ def discover(
         weight_N: what each observation weighs towards the smallest size of a kind.
         min_samples: of hdbscan.
         min_size: no kind is smaller.
+        before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
     """
     graph = graph.first(setting.k)
     diffused_ND = diffuse(points_ND, graph.neighbour_NK, setting.diffusion)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
-    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection)
+    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
     share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))
     label_N, probability_N = winners(share_NK)
-    return Kinds(flat.label_N, label_N, probability_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
+    sure_N = probability_N
+    if before_N is not None and len(flat.parent_K):
+        label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
+        probability_N = np.minimum(1, share_NK[np.arange(len(share_NK)), label_N])
+    return Kinds(flat.label_N, label_N, probability_N, sure_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
 
 
 def smallest(setting: Setting, weight_N: Rows, min_size: int) -> int:
@@ -105,6 +118,7 @@ def together(points_ND: Points) -> Kinds:
         core_N=np.zeros(count, dtype=np.int64),
         label_N=np.zeros(count, dtype=np.int64),
         probability_N=np.ones(count, dtype=np.float32),
+        sure_N=np.ones(count, dtype=np.float32),
         share_NK=np.ones((count, 1), dtype=np.float32),
         persistence_K=np.ones(1, dtype=np.float32),
         parent_K=(None,),

@@ -23,7 +23,7 @@ from agent.config import CameraConfig, Config
 from agent.sources.mounts import filesystem_of, misses_events
 from storage.engine import database_url, open_engine
 from storage.errors import NotFound, StorageError
-from storage.migrate import check_schema
+from storage.migrate import check_schema, schema_version
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 INOTIFY = Path("/proc/sys/fs/inotify")
@@ -51,7 +51,8 @@ def examine(config: Config, data: Path, watched: Sequence[Path]) -> list[Finding
     for folder in watched:
         findings += watched_folder(folder)
     findings += cameras(config.camera)
-    return [*findings, *data_directory(data), *database(data)]
+    url = config.storage.url or database_url(data)
+    return [*findings, *data_directory(data, url), *database(url)]
 
 
 # -------------------------------------------------------------------------- the program
@@ -194,15 +195,15 @@ def _reached(camera: Address, config: CameraConfig) -> Finding:
 # -------------------------------------------------------------------------- the data directory
 
 
-def data_directory(data: Path) -> Iterator[Finding]:
-    """Whether the data directory, or what it would be made in, can be written, is local and has room."""
+def data_directory(data: Path, url: str) -> Iterator[Finding]:
+    """Whether the data directory, or what it would be made in, can be written, has room, and is local if it must be."""
     place = _existing(data)
     if not os.access(place, os.W_OK | os.X_OK):
         yield Finding("data", FAIL, f"{place} may not be written", "give this user permission, or another --data")
     else:
         yield Finding("data", OK, f"{data} can be written" if data.is_dir() else f"{data} will be made")
     kind = filesystem_of(str(place))
-    if misses_events(kind):
+    if misses_events(kind) and url.startswith("sqlite"):
         remedy = "SQLite needs a local disk: move --data, or use PostgreSQL (storage.url)"
         yield Finding("data mount", WARN, f"{place} is on {kind}", remedy)
     else:
@@ -225,15 +226,18 @@ def _existing(path: Path) -> Path:
 # -------------------------------------------------------------------------- the database
 
 
-def database(data: Path) -> Iterable[Finding]:
+def database(url: str) -> Iterable[Finding]:
     """Whether the database can be opened, is of this program's age and is whole."""
     try:
-        engine = open_engine(database_url(data), read_only=True)
+        engine = open_engine(url, read_only=True)
     except NotFound:
         return [Finding("database", OK, "none yet; `run` makes it")]
     except StorageError as error:
         return [Finding("database", FAIL, str(error))]
     try:
+        with engine.connect() as connection:
+            if schema_version(connection) is None and engine.dialect.name != "sqlite":
+                return [Finding("database", OK, "no tables yet; `run` makes them")]
         check_schema(engine)
         findings = [Finding("schema", OK, "this program's")]
         if engine.dialect.name == "sqlite":

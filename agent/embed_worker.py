@@ -21,7 +21,7 @@ from agent.embedder import Embedder
 from agent.frame import Frame, Origin, Rejected
 from agent.inbox import Inbox
 from agent.thumbnail import pixels_of
-from storage.errors import StoreLocked
+from storage.errors import StoreLocked, Unreachable
 from storage.queries import Queries
 from storage.records import LocationRecord, PictureRecord, RejectionRecord, Vectors
 from storage.store import Store
@@ -69,7 +69,7 @@ class EmbedWorker:
         while True:
             try:
                 return write()
-            except (OperationalError, StoreLocked, OSError) as error:
+            except (OperationalError, StoreLocked, Unreachable, OSError) as error:
                 wait_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
                 log.error("cannot write to the storage; is the disk full?", error=_line(error), retry_in_s=wait_s)
                 attempt += 1

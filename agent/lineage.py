@@ -7,6 +7,8 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 * Where several kinds meet in one label, the named ones live on, else the oldest; the others are absorbed. Two named
   kinds are never merged: each picture of the label keeps following the one it belongs to or lies nearest to.
 * What splits off gets a new id with its parents; without a majority anywhere all parts do, and the kind has ended.
+* A change of a confirmed kind waits for a second round that sees it too, or for stability when the stream is idle: what
+  one round splits and the next one joins again never was two kinds. Where half of the window is new, nothing waits.
 * A kind whose density was not found keeps its members until that has been so for `cluster.patience` rounds, and only
   rounds count whose window held most of it: no kind ends because nothing new arrives, and a named one never does.
 """
@@ -27,6 +29,8 @@ from storage.records import Assignments, ClusterRecord, ClusterState, Event, Eve
 NONE = -1
 # Stability under subsampling that confirms a kind when the stream is idle.
 STABLE = 0.6
+# Share of new pictures in the window from which a change need not be seen twice.
+NEWS = 0.5
 # A window that holds less than this of a kind's last known size says nothing about its absence.
 WITNESSED = 0.5
 
@@ -41,6 +45,8 @@ class RoundContext:
         idle: nothing arrives; then stability confirms what new pictures cannot.
         new_id: gives an id that was never used; asked once for each new kind.
         shown: what people see of assignments, with their corrections; what they see grow is not dormant.
+        seen_through: id of the newest picture of the last round; what came later has had no more than a vote, which
+            makes it no member of a kind that might split.
     """
 
     newest_picture: int
@@ -48,6 +54,7 @@ class RoundContext:
     idle: bool
     new_id: Callable[[], int]
     shown: Callable[[Assignments], Assignments] = lambda assignments: assignments
+    seen_through: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +117,17 @@ class _Round:
         self.records: dict[int, ClusterRecord] = {}
         self.events: list[Event] = []
         self.heirs: dict[int, int] = {}
+        self.doubted: set[int] = set()
 
     def result(self) -> LineageResult:
-        found = self._match()
+        found, waiting = self._without_first_sights(self._match())
         kept = self._unjudged(found)
-        born, parents = self._new_ids(found)
+        born, parents = self._new_ids(found, waiting)
         living = {**found.heirs, **{label: (cluster,) for label, cluster in born.items()}}
         kept |= self._missing(found)
-        assignments = self._assign(living, kept)
-        kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in living.items()}
+        placed = {**living, **{label: (cluster,) for label, cluster in waiting.items()}}
+        assignments = self._assign(placed, kept)
+        kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in placed.items()}
         self._tell_born(born, parents)
         self._tell_splits(found, born, kind_of, kept)
         self._tell_absorbed(found, kind_of, kept)
@@ -132,10 +141,45 @@ class _Round:
     def _match(self) -> Match:
         labels = len(self.partition.coarser)
         part = self.partition
-        table = count_members(
-            self.old.cluster_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels
-        )
+        seen_through = self.context.seen_through
+        member_N = np.ones(len(part.ids_N), np.bool_) if seen_through is None else part.ids_N <= seen_through
+        old_N = np.where(member_N, self.old.cluster_N, NONE)
+        table = count_members(old_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels)
         return match(table, self.named)
+
+    def _without_first_sights(self, found: Match) -> tuple[Match, dict[int, int]]:
+        """The match without the changes that wait, and label -> kind of which it is still a part."""
+        heirs, absorbed, children = dict(found.heirs), dict(found.absorbed), dict(found.children)
+        dissolved, waiting = set(found.dissolved), dict[int, int]()
+        for cluster, label in found.absorbed.items():
+            if self._waits(cluster, (label,)):
+                heirs[label] = (*heirs[label], cluster)
+                del absorbed[cluster]
+        claimed = [label for labels in found.children.values() for label in labels]
+        for cluster, labels in found.children.items():
+            if any(claimed.count(label) > 1 for label in labels) or not self._waits(cluster, labels):
+                continue
+            if cluster in dissolved:
+                largest = max(labels, key=lambda label: (self._taken(cluster, label), -label))
+                heirs[largest] = (cluster,)
+                dissolved.remove(cluster)
+                labels = tuple(label for label in labels if label != largest)
+            waiting |= dict.fromkeys(labels, cluster)
+            del children[cluster]
+        return Match(heirs, absorbed, tuple(sorted(dissolved)), found.missing, children), waiting
+
+    def _taken(self, cluster: int, label: int) -> int:
+        return int(((self.old.cluster_N == cluster) & (self.partition.label_N == label)).sum())
+
+    def _waits(self, cluster: int, labels: tuple[int, ...]) -> bool:
+        """Whether this is the first sight of a change of this kind, which the next round is to confirm."""
+        record, statistics = self.previous[cluster], self.partition.statistics
+        news = self.context.new_pictures >= NEWS * len(self.partition.ids_N)
+        stable = self.context.idle and all(statistics[label].get("stability", 0.0) >= STABLE for label in labels)
+        if news or stable or record.state is ClusterState.PROVISIONAL or "doubted" in record.statistics:
+            return False
+        self.doubted.add(cluster)
+        return True
 
     def _unjudged(self, found: Match) -> set[int]:
         """Kinds that lost their place, but of which the window holds too little to say so: they stay as they are."""
@@ -146,13 +190,14 @@ class _Round:
         here = int((self.old.cluster_N == cluster).sum())
         return here >= WITNESSED * self.previous[cluster].statistics.get("size", 0.0)
 
-    def _new_ids(self, found: Match) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
+    def _new_ids(self, found: Match, waiting: Mapping[int, int]) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
         """Label -> new id, and label -> the kinds it split from."""
         parents: dict[int, tuple[int, ...]] = {}
         for cluster, labels in sorted(found.children.items()):
             for label in labels:
                 parents[label] = (*parents.get(label, ()), cluster)
-        fresh = [label for label in sorted(self.partition.coarser) if label not in found.heirs]
+        taken = {*found.heirs, *waiting}
+        fresh = [label for label in sorted(self.partition.coarser) if label not in taken]
         return {label: self.context.new_id() for label in fresh}, parents
 
     def _missing(self, found: Match) -> set[int]:
@@ -264,6 +309,8 @@ class _Round:
         own = set(part.ids_N[member_N].tolist())
         exemplars = tuple(picture for picture in part.exemplars[label] if picture in own)
         sizes = {"size": float(member_N.sum()), "core_size": float((member_N & assignments.core_N).sum())}
+        if record.id in self.doubted:
+            sizes["doubted"] = 1.0
         return replace(
             record,
             coarser=part.coarser[label],

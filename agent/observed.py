@@ -79,6 +79,7 @@ class Observed:
         rng: draws the rows from which the space is fitted, where there are many.
 
     Attributes:
+        version: of the encoder.
         ids_N: pictures in the window, ascending; rows of all else.
         space: in which they are compared.
         bursts: near copies and the graph.
@@ -88,7 +89,7 @@ class Observed:
     """
 
     def __init__(self, window: Embedded, version: int, config: ClusterConfig, rng: np.random.Generator) -> None:
-        self._version = version
+        self.version = version
         self._newest = int(window.ids_N[-1])
         self.space = space_of(window, config, rng)
         self.ids_N = np.empty(0, dtype=np.int64)
@@ -103,7 +104,7 @@ class Observed:
 
     def serves(self, ids_N: NDArray[np.int64], version: int) -> bool:
         """Whether this can become the window of these pictures, or all is to be made anew."""
-        if version != self._version or len(ids_N) <= SPACE_ROWS:
+        if version != self.version or len(ids_N) <= SPACE_ROWS:
             return False
         return 2 * int((ids_N > self._newest).sum()) < len(ids_N)
 

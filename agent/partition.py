@@ -82,7 +82,7 @@ def assemble(
     """
     core_N = kinds.core_N[burst_N] >= 0
     probability_N = kinds.probability_N[burst_N]
-    label_N = np.where(core_N | (probability_N >= assign), kinds.label_N[burst_N], NONE)
+    label_N = np.where(core_N | (kinds.sure_N[burst_N] >= assign), kinds.label_N[burst_N], NONE)
     stands_N = first_of_each(burst_N)
     chosen: dict[int, tuple[int, ...]] = {}
     statistics: dict[int, dict[str, float]] = {}

@@ -16,6 +16,8 @@ Labels = NDArray[np.int64]
 
 # Steps of the walk; what has not met a core member by then belongs nowhere.
 WALK = 30
+# What it counts for a picture's kind that it had it in the round before.
+INERTIA = 0.15
 
 
 def propagate(neighbour_NK: Rows, core_N: Labels, kinds: int) -> Points:
@@ -40,6 +42,26 @@ def propagate(neighbour_NK: Rows, core_N: Labels, kinds: int) -> Points:
         free_FK = ends_FK + onwards @ free_FK
     share_NK[free_F] = free_FK
     return share_NK
+
+
+def at_home(share_NK: Points, label_N: Labels, before_N: Labels) -> Points:
+    """The same shares, raised by INERTIA for the label in which most of the kind that a point had before is now.
+
+    Borders are where a little noise decides: so a picture changes sides, or leaves, only for more than that.
+
+    Args:
+        label_N: likeliest label of each point, by `winners`.
+        before_N: kind of each point in the round before, numbered from 0; -1 for none.
+    """
+    both_N = (before_N >= 0) & (label_N >= 0)
+    if not both_N.any():
+        return share_NK
+    shared_BK = np.zeros((int(before_N.max()) + 1, share_NK.shape[1]))
+    np.add.at(shared_BK, (before_N[both_N], label_N[both_N]), 1)
+    home_N = np.where(before_N >= 0, shared_BK.argmax(axis=1)[before_N], 0)
+    raised_NK = share_NK.copy()
+    raised_NK[np.arange(len(share_NK)), home_N] += INERTIA * (before_N >= 0)
+    return raised_NK
 
 
 def winners(share_NK: Points) -> tuple[Labels, Points]:

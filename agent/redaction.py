@@ -1,4 +1,4 @@
-"""Hiding passwords: in any text that people or logs see, and in the list of processes.
+"""Hiding logins as well as passwords, and both in the list of processes.
 
 It knows nothing about settings or cameras. What it does not recognise as a secret stays readable.
 """
@@ -10,17 +10,12 @@ import re
 import sys
 from pathlib import Path
 
-CREDENTIALS = re.compile(r"(://[^:/@\s]*):(?!\$\{\w+\}@)[^\s]*@")
-PARAMETER = re.compile(r"(?i)((?:password|passwd|pwd|pass|token|secret|api_?key|auth)=)(?!\$\{)([^&\s'\"]*)")
+from storage.redaction import PARAMETER, redacted
+
 USER = re.compile(r"://[^\s/?#]*@")
 LOGIN = re.compile(r"(://)(\S+)(?=@)")
 ARGUMENTS = 45, 46
 """Where /proc/self/stat, after the command's name, says between which addresses the arguments lie."""
-
-
-def redacted(text: str) -> str:
-    """The same text without passwords of URLs; `${NAME}`, which names a variable and is no secret, stays."""
-    return PARAMETER.sub(r"\1***", CREDENTIALS.sub(r"\1:***@", text))
 
 
 def without_login(text: str) -> str:

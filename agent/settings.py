@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from agent.config import Config
 from agent.errors import ConfigError
 from agent.layers import Given, Layer, read_environment, read_overrides, read_yaml
-from agent.redaction import redacted, without_login
+from agent.redaction import without_login
+from storage.redaction import redacted
 
 __all__ = ["EFFECTIVE", "ConfigError", "effective_yaml", "load_config", "write_effective"]
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 
 Points = NDArray[np.float32]
 
@@ -93,6 +92,8 @@ def principal_axes(centred_ND: Points, dims: int) -> Points:
 
 def largest_eigenvectors(matrix: Points, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The `count` largest eigenvalues of a symmetric matrix and their vectors as columns, largest first."""
+    from scipy.linalg import eigh  # only to fit: whoever projects should not wait for it
+
     size = len(matrix)
     values, vectors = eigh(matrix.astype(np.float64), subset_by_index=(size - count, size - 1))
     return values[::-1], vectors[:, ::-1]

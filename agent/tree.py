@@ -22,6 +22,9 @@ from agent.space import Points
 
 Labels = NDArray[np.int64]
 
+# How much more a kind's stability counts for having been there in the round before.
+INERTIA = 0.5
+
 NO_EDGE = np.uint64(2**64 - 1)
 EDGE_BITS = np.uint64(32)
 EDGE_MASK = np.uint64(2**32 - 1)
@@ -163,10 +166,17 @@ def sizes(tree: NDArray[np.float64], weight_N: Labels) -> NDArray[np.float64]:
     return np.asarray(before[start + tree[:, 3].astype(np.int64)] - before[start], dtype=np.float64)
 
 
-def select(tree: NDArray[np.float64], min_cluster_size: int, method: str) -> Flat:
-    """Flat kinds by hdbscan's condensed tree and its `eom` or `leaf` selection; the root is never selected."""
+def select(tree: NDArray[np.float64], min_cluster_size: int, method: str, before_N: Labels | None = None) -> Flat:
+    """Flat kinds by hdbscan's condensed tree and its `eom` or `leaf` selection; the root is never selected.
+
+    Args:
+        before_N: the kind that each point had in the round before, -1 for none; these get the benefit of the doubt.
+    """
     condensed = condense_tree(tree, min_cluster_size)
     stability = compute_stability(condensed)
+    if before_N is not None:
+        favour_of = favours(condensed, before_N)
+        stability = {node: value * favour_of[int(node)] for node, value in stability.items()}
     # hdbscan takes the number of points for the largest size of a kind; weights may sum to more.
     largest = int(tree[-1, 3]) + 1
     label_N, strength_N, persistence = get_clusters(condensed, stability, method, False, False, 0.0, largest)
@@ -193,3 +203,25 @@ def parents(condensed: NDArray[np.void], label_N: Labels) -> tuple[int | None, .
         parent = above.get(nodes.pop(), root)
         found.append(None if parent == root else parent)
     return tuple(found)
+
+
+def favours(condensed: NDArray[np.void], before_N: Labels) -> dict[int, float]:
+    """For each node of the condensed tree the factor by which its stability counts more for being what was known.
+
+    1 + INERTIA for the very members of a kind of the round before, falling to 1 for a node that shares no more than
+    half of what the two hold together; points that had no kind say nothing. Of two selections nearly as good, the one
+    that keeps what is there so wins in every round, instead of either by turns.
+    """
+    root, count = int(condensed["parent"].min()), len(before_N)
+    held_K = np.bincount(before_N[before_N >= 0])
+    shared_TK = np.zeros((int(condensed["parent"].max()) - root + 1, len(held_K)))
+    point_E = (condensed["child"] < count) & (condensed["child"] >= 0)
+    known_E = np.flatnonzero(point_E)[before_N[condensed["child"][point_E]] >= 0]
+    np.add.at(shared_TK, (condensed["parent"][known_E] - root, before_N[condensed["child"][known_E]]), 1)
+    # Nodes are numbered from the root down, so that all below a node have been added up before it is its turn.
+    edges_E2 = np.stack([condensed["parent"][~point_E], condensed["child"][~point_E]], axis=1) - root
+    for parent, child in edges_E2[np.argsort(-edges_E2[:, 1])]:
+        shared_TK[parent] += shared_TK[child]
+    union_TK = shared_TK.sum(axis=1, keepdims=True) + held_K - shared_TK
+    like_T = (shared_TK / np.maximum(union_TK, 1)).max(axis=1, initial=0)
+    return {root + row: 1 + INERTIA * max(0.0, 2 * float(like) - 1) for row, like in enumerate(like_T)}

@@ -6,9 +6,10 @@
 For each n, in a process of its own and with the same number of threads for all: `ours_full_s` is the first round of the
 real clusterer but for the choice of its parameters (`grid_s`); `ours_after_1000_s` the median of ten rounds in which a
 thousand pictures arrive and as many leave; `hdbscan_s` (up to 20,000) and `fast_hdbscan_s` (warm) cluster the points of
-the same space from nothing. `ari_to_hdbscan` is agreement with hdbscan on the points among which we look for kinds
-(those after diffusion), before and after the ten rounds; `ari_to_anew` is agreement, after them, with our own clusterer
-given the same window at once. n beyond `--window` is an archive of n of which a window is clustered.
+the same space from nothing. `ari_to_hdbscan` is agreement of our tree on the grown graph with hdbscan on the same
+points, and `ari_after_rounds` that after the ten rounds; `ari_diffused` is the same after diffusion, where the graph is
+still that of the points before it. `ari_to_anew` is agreement, after the rounds, of the kinds with those of a clusterer
+that is given the same window at once. n beyond `--window` is an archive of n of which a window is clustered.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ share_cores()  # as the daemon does, before numpy is imported
 
 import faiss
 import numpy as np
+from hdbscan import HDBSCAN
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
@@ -38,8 +40,9 @@ from threadpoolctl import threadpool_limits
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
 from agent.discovery import Setting, smallest
-from agent.graph import diffuse, measured
+from agent.graph import Graph, diffuse, measured
 from agent.observed import Observed
+from agent.space import Points
 from agent.tree import linkage, select, spanning_tree
 from agent.window import choose_window
 
@@ -94,7 +97,8 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
             **others(before, after, options.threads),
             "ari_to_anew": stream.agreement_with_anew(),
             "setting": stream.setting.as_dict(),
-            "k_ours": before.kinds,
+            "k_ours": int(before.label_R.max()) + 1,
+            "k_ours_diffused": int(before.label_diffused_R.max()) + 1,
             "peak_mb": round(peak_mb),
         }
 
@@ -154,52 +158,57 @@ class Stream:
         anew = Clusterer(self._config, np.random.default_rng(self._seed))
         anew.load_state_dict(self._clusterer.state_dict())
         label_N = anew.fit(self._ids(), self._archive.of, 1, examine=False).label_N
-        return round(float(adjusted_rand_score(self._round(), label_N)), 4)
+        return agreement_of(self._round(), label_N)
 
 
 class Looked:
-    """Points before and after diffusion, and the labels that the tree on the graph gives them."""
+    """The window's points, and the labels that the tree on the grown graph gives them, before and after diffusion."""
 
     def __init__(self, observed: Observed, setting: Setting, config: ClusterConfig) -> None:
         bursts, graph = observed.bursts, observed.bursts.graph().first(setting.k)
         self.points_RD = observed.points_ND[bursts.row_R]
         self.diffused_RD = diffuse(self.points_RD, graph.neighbour_NK, setting.diffusion)
-        self.min_samples, self.method = config.min_samples, setting.selection
-        self.min_cluster_size = smallest(setting, bursts.weight_R, config.min_size)
-        tree = linkage(spanning_tree(self.diffused_RD, measured(self.diffused_RD, graph), config.min_samples))
-        self.label_R = select(tree, self.min_cluster_size, self.method).label_N
-        self.kinds = int(self.label_R.max()) + 1
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Of hdbscan and of fast_hdbscan; hdbscan counts a point itself among its neighbours when it is exact."""
-        return {
-            "min_cluster_size": self.min_cluster_size,
-            "min_samples": self.min_samples,
-            "cluster_selection_method": self.method,
+        self.parameters: dict[str, Any] = {
+            "min_cluster_size": smallest(setting, bursts.weight_R, config.min_size),
+            "min_samples": config.min_samples,
+            "cluster_selection_method": setting.selection,
         }
+        self.label_R = self._labels(self.points_RD, graph)
+        self.label_diffused_R = self._labels(self.diffused_RD, measured(self.diffused_RD, graph))
+
+    def _labels(self, points_RD: Points, graph: Graph) -> NDArray[np.int64]:
+        tree = linkage(spanning_tree(points_RD, graph, self.parameters["min_samples"]))
+        flat = select(tree, self.parameters["min_cluster_size"], self.parameters["cluster_selection_method"])
+        return flat.label_N
+
+    def agreement_with_hdbscan(self, threads: int) -> tuple[float, float, int]:
+        """Adjusted Rand index, seconds that hdbscan took and kinds that it found."""
+        seconds, label_R = timed(lambda: self._hdbscan(self.points_RD, threads))
+        return agreement_of(label_R, self.label_R), seconds, int(label_R.max()) + 1
+
+    def agreement_after_diffusion(self, threads: int) -> float:
+        """Adjusted Rand index."""
+        return agreement_of(self._hdbscan(self.diffused_RD, threads), self.label_diffused_R)
+
+    def _hdbscan(self, points_RD: Points, threads: int) -> NDArray[np.int64]:
+        model = HDBSCAN(**self.parameters, approx_min_span_tree=False, core_dist_n_jobs=threads)
+        return np.asarray(model.fit_predict(points_RD.astype(np.float64)), dtype=np.int64)
 
 
 def others(before: Looked, after: Looked, threads: int) -> dict[str, Any]:
-    """hdbscan and fast_hdbscan on the same points, and what hdbscan finds among ours."""
-    exact = len(before.points_RD) <= EXACT_UP_TO
-    found: dict[str, Any] = dict.fromkeys(("hdbscan_s", "ari_to_hdbscan", "ari_after_rounds", "k_hdbscan"))
-    if exact:
-        found["hdbscan_s"], _ = timed(lambda: hdbscan_of(before.points_RD, before, threads))
-        label_R = hdbscan_of(before.diffused_RD, before, threads)
-        found["k_hdbscan"] = int(label_R.max()) + 1
-        found["ari_to_hdbscan"] = round(float(adjusted_rand_score(label_R, before.label_R)), 4)
-        again_R = hdbscan_of(after.diffused_RD, after, threads)
-        found["ari_after_rounds"] = round(float(adjusted_rand_score(again_R, after.label_R)), 4)
+    """hdbscan and fast_hdbscan on the same points."""
+    names = ("hdbscan_s", "ari_to_hdbscan", "ari_after_rounds", "ari_diffused", "k_hdbscan")
+    found: dict[str, Any] = dict.fromkeys(names)
+    if len(before.points_RD) <= EXACT_UP_TO:
+        found["ari_to_hdbscan"], found["hdbscan_s"], found["k_hdbscan"] = before.agreement_with_hdbscan(threads)
+        found["ari_after_rounds"] = after.agreement_with_hdbscan(threads)[0]
+        found["ari_diffused"] = after.agreement_after_diffusion(threads)
     found["fast_hdbscan_s"] = fast_hdbscan_s(before, threads)
     return found
 
 
-def hdbscan_of(points_ND: NDArray[np.float32], looked: Looked, threads: int) -> NDArray[np.int64]:
-    from hdbscan import HDBSCAN
-
-    model = HDBSCAN(**looked.parameters, approx_min_span_tree=False, core_dist_n_jobs=threads)
-    return np.asarray(model.fit_predict(points_ND.astype(np.float64)), dtype=np.int64)
+def agreement_of(one_N: NDArray[np.int64], other_N: NDArray[np.int64]) -> float:
+    return round(float(adjusted_rand_score(one_N, other_N)), 4)
 
 
 def fast_hdbscan_s(looked: Looked, threads: int) -> float | None:

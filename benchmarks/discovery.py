@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -11,7 +12,7 @@ from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
 from agent.lineage import RoundContext, follow
 from benchmarks.metrics import UNASSIGNED, Agreement, agreement
-from storage.records import Assignments, ClusterRecord, ClusterState
+from storage.records import Assignments, ClusterRecord, ClusterState, Event
 
 PURITY = 0.6
 """Share of a kind's members that one class must have for the class to count as discovered."""
@@ -26,6 +27,9 @@ class Discovery:
     Attributes:
         delay_of: class -> pictures of it that had arrived when an active kind was mostly of it.
         kept: share of pictures that kept their id, per round, of those that had one before.
+        records: every kind there has been, by id.
+        assignments: of the last round.
+        events: of the last round.
     """
 
     def __init__(self, config: ClusterConfig, label_N: NDArray[np.int64], seed: int) -> None:
@@ -34,8 +38,9 @@ class Discovery:
         self._config = config
         self._label_N = label_N
         self._clusterer = Clusterer(config, np.random.default_rng(seed))
-        self._records: dict[int, ClusterRecord] = {}
-        self._before = _nothing()
+        self.records: dict[int, ClusterRecord] = {}
+        self.assignments = _nothing()
+        self.events: tuple[Event, ...] = ()
         self._ids = count(1)
 
     def round(
@@ -50,21 +55,26 @@ class Discovery:
         """Clusters what has arrived (indices, in order), and follows the kinds."""
         ids_N = arrived_N + 1
         window = Embedded(ids_N, innate_ND, learned_ND)
-        partition = self._clusterer.fit(ids_N, window.of, version)
-        arrivals = int((~np.isin(ids_N, self._before.picture_N)).sum())
+        partition = self._clusterer.fit(ids_N, window.of, version, before=self.assignments)
+        arrivals = int((~np.isin(ids_N, self.assignments.picture_N)).sum())
         context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
-        result = follow(self._living(), self._before, partition, context, self._config)
-        self._records |= {record.id: record for record in result.clusters}
+        result = follow(self.living(), self.assignments, partition, context, self._config)
+        self.records |= {record.id: record for record in result.clusters}
         self._tell_kept(result.assignments)
-        self._before = result.assignments
+        self.assignments, self.events = result.assignments, result.events
         self._tell_delays(arrived_N, result.assignments)
         return agreement([str(c) for c in self._label_N[partition.ids_N - 1]], result.assignments.cluster_N.tolist())
 
-    def _living(self) -> dict[int, ClusterRecord]:
-        return {i: record for i, record in self._records.items() if record.state is not ClusterState.ENDED}
+    def name(self, cluster: int, name: str) -> None:
+        """As a person would."""
+        self.records[cluster] = replace(self.records[cluster], name=name)
+
+    def living(self) -> dict[int, ClusterRecord]:
+        """Kinds that have not ended."""
+        return {i: record for i, record in self.records.items() if record.state is not ClusterState.ENDED}
 
     def _tell_kept(self, now: Assignments) -> None:
-        was = dict(zip(self._before.picture_N.tolist(), self._before.cluster_N.tolist(), strict=True))
+        was = dict(zip(self.assignments.picture_N.tolist(), self.assignments.cluster_N.tolist(), strict=True))
         pairs = [
             (was[picture], cluster)
             for picture, cluster in zip(now.picture_N.tolist(), now.cluster_N.tolist(), strict=True)
@@ -76,7 +86,7 @@ class Discovery:
     def _tell_delays(self, arrived_N: NDArray[np.int64], now: Assignments) -> None:
         seen_C = np.bincount(self._label_N[arrived_N])
         class_of = self._label_N[now.picture_N - 1]
-        for cluster, record in self._living().items():
+        for cluster, record in self.living().items():
             members = class_of[now.cluster_N == cluster]
             if record.state is not ClusterState.ACTIVE or len(members) == 0:
                 continue

@@ -206,6 +206,6 @@ def _rejection_values(record: RejectionRecord, at: datetime) -> dict[str, object
         "mtime_ns": record.location.mtime_ns,
         "sha256": record.sha256,
         "captured_at": record.captured_at,
-        "reason": record.reason,
+        "reason": record.reason.replace("\0", ""),  # which PostgreSQL takes in no text
         "last_at": at,
     }

@@ -52,7 +52,7 @@ class ChangeQueries(Reader):
         cluster: int | None = None,
         limit: int | None = None,
     ) -> list[ChangeRow]:
-        """Pictures that were assigned at one moment and belong to another kind at the other; by id.
+        """Pictures that were assigned at one moment and belong to another kind at the other; the latest changes first.
 
         Args:
             since, until: the moments; without, before the newest revision and now.
@@ -115,5 +115,5 @@ def _changes(connection: Connection, first: int, last: int, cluster: int | None,
     query = query.where(before.c.cluster_id.is_distinct_from(after.c.cluster_id))
     if cluster is not None:
         query = query.where((before.c.cluster_id == cluster) | (after.c.cluster_id == cluster))
-    rows = connection.execute(query.order_by(pictures.c.id).limit(limit))
+    rows = connection.execute(query.order_by(after.c.valid_from.desc(), after.c.picture_id).limit(limit))
     return [ChangeRow(row.sha256, row.uri or "", row.was, row.belongs) for row in rows]

@@ -19,7 +19,14 @@ from storage.records import ClusterState, Event, EventType
 from storage.schema import clusters, corrections, events
 
 NAME_LIMIT = 200
-CORRECTIONS = (EventType.RENAMED, EventType.HIDDEN, EventType.MOVED, EventType.MERGED, EventType.DIVIDED)
+CORRECTIONS = (
+    EventType.RENAMED,
+    EventType.HIDDEN,
+    EventType.MOVED,
+    EventType.MERGED,
+    EventType.DIVIDED,
+    EventType.TAUGHT,
+)
 """What can be undone; so can an `undone` itself."""
 
 

@@ -1,6 +1,6 @@
 """Connections: how the database is opened, who waits for whom, and what its errors mean.
 
-The only file that speaks a database's own dialect. It knows nothing about tables.
+Only this file and `storage.postgresql` speak a database's own dialect. They know nothing about tables.
 
 SQLite runs in WAL mode: readers never wait. Writers begin with `BEGIN IMMEDIATE`, because a deferred transaction that
 reads before it writes fails at once, whatever the busy timeout, when another process has written in between.
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,13 +21,19 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage import postgresql
 from storage.errors import NotFound, StorageError, StoreLocked
+from storage.redaction import redacted
 
 BUSY_S = 30.0
 WAL_LIMIT_BYTES = 64 * 2**20
 CACHE_KIB = 32_768
-WRITERS_LOCK = 0x7461786F6E
-"""Key of PostgreSQL's advisory lock: "taxon" in ASCII."""
+KNOWN = "use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
+
+
+def default_url(data: Path) -> str:
+    """URL of the database of a data directory where `storage.url` names no other: its `taxon.db`."""
+    return URL.create("sqlite", database=str(data / "taxon.db")).render_as_string()
 
 
 def database_url(data: Path) -> str:
@@ -34,9 +42,34 @@ def database_url(data: Path) -> str:
     Raises:
         StorageError: `taxon.yaml` cannot be read.
     """
-    return (
-        _configured_url(data / "taxon.yaml") or URL.create("sqlite", database=str(data / "taxon.db")).render_as_string()
-    )
+    return _configured_url(data / "taxon.yaml") or default_url(data)
+
+
+def require_same_database(url: str, data: Path) -> None:
+    """A data directory belongs to the database that it was begun with: its checkpoints count that one's pictures.
+
+    Who connects, and how, may change.
+
+    Raises:
+        StorageError: it was begun with another one.
+    """
+    begun = any((data / name).is_file() for name in ("taxon.yaml", "taxon.db"))
+    before = database_url(data)
+    if begun and _address(before) != _address(url):
+        raise StorageError(
+            f"{data} was begun with the database {redacted(before)}, not {redacted(url)}; set storage.url to it, give"
+            f" another --data, or, if that database has moved, say so in {data / 'taxon.yaml'}"
+        )
+
+
+def _address(url: str) -> tuple[object, ...]:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # which `open_engine` will say
+        return (url,)
+    if parsed.get_backend_name() == "sqlite":
+        return (os.path.abspath(parsed.database or ""),)
+    return parsed.host, parsed.port or postgresql.PORT, parsed.database
 
 
 def _configured_url(path: Path) -> str:
@@ -58,7 +91,7 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     """An engine for `url`; nothing is created or migrated.
 
     Args:
-        url: SQLAlchemy URL.
+        url: SQLAlchemy URL; `postgresql://` means psycopg.
         read_only: never write, not even to make the database; works while a writer writes and when nobody has it open.
 
     Raises:
@@ -66,35 +99,56 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
         StorageError: the URL is not understood, or its driver is not installed.
     """
     try:
-        parsed = make_url(url)
-        engine = _open_sqlite(parsed, read_only) if parsed.get_backend_name() == "sqlite" else _open_server(parsed)
-    except (ArgumentError, NoSuchModuleError) as error:
+        engine = _opened(make_url(url), read_only)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise StorageError(f"storage.url {redacted(url)!r} is not a database URL; {KNOWN}") from error
+    except ImportError as error:
         raise StorageError(
-            f"storage.url {url!r} is not a database URL; use sqlite:///PATH or postgresql+psycopg://"
+            f"storage.url {redacted(url)!r} needs psycopg; install it with `pip install 'psycopg[binary]'`"
         ) from error
-    except ModuleNotFoundError as error:
-        raise StorageError(f"storage.url {url!r} needs the package {error.name}; install it") from error
     event.listen(engine, "handle_error", _translate)
     return engine
 
 
+def _opened(url: URL, read_only: bool) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _open_sqlite(url, read_only)
+    if url.drivername in postgresql.SPELLINGS:
+        return postgresql.open_server(url, read_only=read_only, busy_s=BUSY_S)
+    raise StorageError(f"storage.url {redacted(str(url))!r} is of a kind that was never tried; {KNOWN}")
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine, whose transactions wait for other writers when they begin."""
-    return engine.execution_options(taxon_writes=True)
+    options = {} if engine.dialect.name == "sqlite" else postgresql.writing_options()
+    return engine.execution_options(taxon_writes=True, **options)
 
 
 def reading(engine: Engine) -> Engine:
     """The same engine, each of whose transactions sees one moment."""
-    if engine.dialect.name == "sqlite":
-        return engine
-    return engine.execution_options(isolation_level="REPEATABLE READ")
+    return engine if engine.dialect.name == "sqlite" else engine.execution_options(**postgresql.reading_options())
 
 
-def scrub(engine: Engine) -> None:
-    """Leave nothing of what was deleted in SQLite's journal, as far as no reader is in the way."""
+def sole_agent(engine: Engine) -> AbstractContextManager[None]:
+    """The database is this agent's as long as the context lasts; of an SQLite file `storage.lock` makes sure.
+
+    Raises:
+        StoreLocked: on entering, when another agent has it.
+    """
+    return nullcontext() if engine.dialect.name == "sqlite" else postgresql.sole_agent(engine)
+
+
+def scrub(engine: Engine, tables: Sequence[str]) -> None:
+    """Leave of rows that were deleted from these tables what the database lets us leave: little, or nothing.
+
+    SQLite has written over them; here its journal is emptied, as far as no reader is in the way. PostgreSQL keeps them
+    in its files until their room is needed, and in its log until that is recycled.
+    """
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # not within a transaction
+    else:
+        postgresql.vacuum(engine, tables)
 
 
 # -------------------------------------------------------------------------- SQLite
@@ -148,20 +202,6 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-# -------------------------------------------------------------------------- PostgreSQL
-
-
-def _open_server(url: URL) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True)
-    event.listen(engine, "begin", _begin_server)
-    return engine
-
-
-def _begin_server(connection: Connection) -> None:
-    if connection.get_execution_options().get("taxon_writes", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
-
-
 # -------------------------------------------------------------------------- errors
 
 
@@ -170,18 +210,26 @@ def _translate(context: ExceptionContext) -> None:
 
     A full disk stays an `OperationalError`: whoever writes may wait and try again.
     """
+    if isinstance(context.original_exception, sqlite3.Error):
+        told = _told_by_sqlite(context)
+    else:
+        told = postgresql.translated(context)
+    if told is not None:
+        raise told
+
+
+def _told_by_sqlite(context: ExceptionContext) -> StorageError | None:
     message = str(context.original_exception).lower()
-    if not isinstance(context.original_exception, sqlite3.Error):
-        return
     where = context.engine.url.database if context.engine is not None else "the database"
     if "locked" in message or "busy" in message:
-        raise StoreLocked(f"{where} is locked by another program; close it and try again")
+        return StoreLocked(f"{where} is locked by another program; close it and try again")
     if "unable to open" in message:
-        raise StorageError(f"{where} cannot be opened; check that its folder exists and may be written")
+        return StorageError(f"{where} cannot be opened; check that its folder exists and may be written")
     if "readonly" in message:
-        raise StorageError(f"{where} may not be written; check its permissions")
+        return StorageError(f"{where} may not be written; check its permissions")
     if "not a database" in message or "malformed" in message:
-        raise StorageError(f"{where} is damaged or not a database; put a backup in its place with `restore`")
+        return StorageError(f"{where} is damaged or not a database; put a backup in its place with `restore`")
+    return None
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 StorageError            exit code 3, where nothing else is said
   SchemaError           the database is of another age than this program
   StoreLocked           someone else holds it
+  Unreachable           its server does not let us in
   NotFound              there is no such picture, kind, version, database
   Refused               what a person asked for makes no sense as things stand; exit code 2
   Outdated              what a writer had read has changed since; read again and repeat
@@ -23,6 +24,10 @@ class SchemaError(StorageError):
 
 class StoreLocked(StorageError):
     """Another process holds the database or the data directory."""
+
+
+class Unreachable(StorageError):
+    """The server of the database does not answer, or refuses the login."""
 
 
 class NotFound(StorageError):

@@ -10,7 +10,7 @@ How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids
     merged                       others have ended, their members are in id, whatever the agent says of them later
     divided                      others came out of id by a person's hand: active
     moved                        pictures went to id; active, if `detail["made"]` says that it was made for them
-    taught                       a person made id: active, named `detail["name"]`
+    taught                       id is named `detail["name"]`; active, if `detail["made"]` says that it was made
     renamed                      id is named `detail["name"]`
     hidden                       id is hidden, unless `detail["hidden"]` is false
     undone                       the event `detail["event_id"]` counts no more; an undone `undone` counts again;
@@ -27,13 +27,15 @@ from storage.records import ClusterState, EventType
 STATE_OF_ID = {
     EventType.CONFIRMED: ClusterState.ACTIVE,
     EventType.REVIVED: ClusterState.ACTIVE,
-    EventType.TAUGHT: ClusterState.ACTIVE,
     EventType.DORMANT: ClusterState.DORMANT,
     EventType.ABSORBED: ClusterState.ENDED,
     EventType.DISAPPEARED: ClusterState.ENDED,
 }
 FACES = (EventType.RENAMED, EventType.TAUGHT, EventType.HIDDEN, EventType.UNDONE)
 """The types that say how people see a kind; the agent's rounds never change that."""
+
+PEOPLES = (*FACES, EventType.MERGED, EventType.DIVIDED, EventType.MOVED)
+"""All that people do to kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _made(event: PastEvent) -> tuple[int, ...]:
     """Kinds that a person made by it."""
     if event.type is EventType.DIVIDED:
         return event.other_ids
-    if event.type is EventType.MOVED and event.detail.get("made") and event.cluster_id is not None:
+    if event.type in (EventType.MOVED, EventType.TAUGHT) and event.detail.get("made") and event.cluster_id is not None:
         return (event.cluster_id,)
     return ()
 

@@ -32,6 +32,9 @@ from storage.schema import (
 )
 from storage.visible import revision_at, visible
 
+TELLING = ("pictures", "locations", "thumbnails", "innate", "embeddings")
+"""Tables whose rows tell what a picture shows, or where it lay; others know it by its number."""
+
 
 def forget(connection: Connection, shas: Sequence[str], actor: str, at: datetime) -> int:
     """Remove pictures by content hash, which may be cut off; the event's id.

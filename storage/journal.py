@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from storage.chunks import chunks
-from storage.fold import FACES, NEWBORN, Face, PastEvent, fold
+from storage.fold import FACES, NEWBORN, PEOPLES, STATE_OF_ID, Face, PastEvent, fold
 from storage.records import Event, EventType, VersionState
 from storage.schema import clusters, encoder_versions, event_others, events
 from storage.visible import revision_at
@@ -104,13 +104,30 @@ def ready_version(connection: Connection) -> int | None:
 # -------------------------------------------------------------------------- how kinds stood
 
 
-def faces(connection: Connection, as_of: datetime) -> dict[int, Face]:
-    """States and names as of a time; kinds without an entry were `NEWBORN`."""
-    return fold(read_past(connection, until=as_of))
+def faces(connection: Connection, as_of: datetime, only: int | None = None) -> dict[int, Face]:
+    """States and names as of a time; kinds without an entry were `NEWBORN`.
+
+    Of what the agent did, only the last event that says a kind's state is read, so that the cost is that of the kinds
+    and of what people did, not of all that happened.
+
+    Args:
+        only: the states of other kinds do not matter.
+    """
+    people = read_past(connection, until=as_of, types=PEOPLES)
+    ended = and_(events.c.type == EventType.SPLIT, events.c.detail["ended"].as_boolean())
+    says = or_(events.c.type.in_([*STATE_OF_ID]), ended)
+    last = select(func.max(events.c.id)).where(events.c.at <= as_of, says, events.c.type.not_in(PEOPLES))
+    if only is not None:
+        last = last.where(events.c.cluster_id == only)
+    query = select(events.c.id, events.c.type, events.c.cluster_id, events.c.detail)
+    rows = connection.execute(query.where(events.c.id.in_(last.group_by(events.c.cluster_id)))).all()
+    agents = [PastEvent(row.id, EventType(row.type), row.cluster_id, (), row.detail or {}) for row in rows]
+    return fold(sorted([*people, *agents], key=lambda event: event.id))
 
 
 def names(connection: Connection, as_of: datetime | None) -> dict[int, str]:
     """Names of kinds now, or as of a time."""
     if as_of is None:
         return {row.id: row.name for row in connection.execute(select(clusters.c.id, clusters.c.name))}
-    return {cluster_id: face.name for cluster_id, face in faces(connection, as_of).items()}
+    past = read_past(connection, until=as_of, types=FACES)
+    return {cluster_id: face.name for cluster_id, face in fold(past).items()}

@@ -117,7 +117,7 @@ class KindQueries(Reader):
 
 def _cluster_rows(connection: Connection, as_of: datetime | None, only: int | None = None) -> list[ClusterRow]:
     rows = _rows_now(connection, only) if as_of is None else _rows_then(connection, as_of, only)
-    faces = _faces_now(connection) if as_of is None else journal.faces(connection, as_of)
+    faces = _faces_now(connection) if as_of is None else journal.faces(connection, as_of, only)
     parents = _parents(connection, [row.id for row in rows])
     sha_of = _shas(connection, sorted({picture for row in rows for picture in row.exemplars}))
     return [_cluster_row(row, faces.get(row.id, NEWBORN), parents.get(row.id, ()), sha_of) for row in rows]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from storage.engine import writing
 from storage.errors import SchemaError
+from storage.postgresql import require_unicode
 from storage.schema import SCHEMA_VERSIONS
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -21,7 +22,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 def migrate(engine: Engine, scripts: Path = SCRIPTS) -> None:
     """Create or upgrade the schema in one transaction; nothing happens when it is up to date.
 
-    An SQLite file with an older schema is copied first, to `taxon.db.schema-0001` and so on.
+    An SQLite file with an older schema is copied first, to `taxon.db.schema-0001` and so on; on a server nothing is.
 
     Args:
         scripts: folder of the migration scripts.
@@ -43,6 +44,8 @@ def migrate(engine: Engine, scripts: Path = SCRIPTS) -> None:
         if found is not None:
             _require_known(found, known)
             _back_up(engine, found)
+        elif engine.dialect.name == "postgresql":
+            require_unicode(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -19,7 +19,7 @@ from storage.schema import assignments, corrections, overruled, pictures
 from storage.visible import revision_at, visible
 
 NONE = -1
-PLACING = (EventType.MOVED, EventType.MERGED, EventType.DIVIDED)
+PLACING = (EventType.MOVED, EventType.MERGED, EventType.DIVIDED, EventType.TAUGHT)
 """Corrections that say where pictures belong."""
 
 

@@ -44,6 +44,23 @@ def overrule(machine: Assignments, facts: Sequence[Fact]) -> tuple[Assignments, 
     return Assignments(machine.picture_N, cluster_N, probability_N, machine.core_N & ~by_hand_N), decided_N
 
 
+def followed(kind: int, facts: Sequence[Fact]) -> int:
+    """The kind in which people see what the agent puts into `kind`, unless they placed the picture itself."""
+    for fact in facts:
+        if kind in fact.kinds:
+            kind = fact.cluster_id
+    return kind
+
+
+def deciding(picture: int, kind: int, facts: Sequence[Fact]) -> Fact | None:
+    """The fact by which a picture that the agent puts into `kind` is where people see it; None where none decides."""
+    last = None
+    for fact in facts:
+        if picture in fact.pictures or kind in fact.kinds:
+            kind, last = fact.cluster_id, fact
+    return last
+
+
 def rows_of(assignments: Assignments, which: NDArray[np.bool_] | NDArray[np.int64]) -> Assignments:
     """Some of the pictures, by mask or position."""
     return Assignments(

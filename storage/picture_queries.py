@@ -94,19 +94,50 @@ class PictureQueries(Reader):
         with self._moment() as connection:
             names = journal.names(connection, as_of)
             version = _label_version(connection, as_of)
-            for row in connection.execution_options(yield_per=PAGE).execute(_export_query(connection, as_of)):
-                picture = picture_row(row, names)
-                yield _export_row(picture, None if picture.status == "pending" else version)
+            with connection.execution_options(yield_per=PAGE).execute(_export_query(connection, as_of)) as rows:
+                for row in rows:
+                    picture = picture_row(row, names)
+                    yield _export_row(picture, None if picture.status == "pending" else version)
             for rejected in _rejected(connection, None, None, None, as_of):
                 yield _export_row(rejected, None)
+
+    def by_id(self, ids: Sequence[int]) -> dict[int, PictureRow]:
+        """Those of these pictures that are stored, by id."""
+        found: dict[int, PictureRow] = {}
+        with self._moment() as connection:
+            query = _picture_query(connection, None, None, None)
+            for some in chunks(list(ids)):
+                rows = _rows(connection, query.where(pictures.c.id.in_(some)), None)
+                found.update((row.id, row) for row in rows if row.id is not None)
+        return found
+
+    def id_of(self, sha256: str) -> int:
+        """The id of a picture by its content hash, which may be cut off.
+
+        Raises:
+            NotFound: there is no such picture.
+            Refused: it means several, or is no hash.
+        """
+        with self._moment() as connection:
+            return picture_ids(connection, [sha256])[0]
+
+    def id_at(self, uri: str) -> int | None:
+        """The picture that lies at a place, as far as is known; None where none does."""
+        with self._moment() as connection:
+            query = select(locations.c.picture_id).where(locations.c.uri == uri, present(None))
+            return connection.execute(query).scalar()
 
 
 def borderline(connection: Connection, cluster: int, limit: int, as_of: datetime | None) -> list[PictureRow]:
     """The members of a kind that are least certain, least certain first."""
-    members = select(assignments.c.picture_id).where(assignments.c.cluster_id == cluster)
-    members = members.where(visible(revision_at(connection, as_of)))
-    doubtful = members.order_by(assignments.c.probability, assignments.c.picture_id).limit(limit)
-    ids = list(connection.execute(doubtful).scalars())
+    revision = revision_at(connection, as_of)
+    rows = select(assignments.c.probability, assignments.c.picture_id)
+    rows = rows.where(assignments.c.cluster_id == cluster, assignments.c.valid_from <= revision)
+    rows = rows.order_by(assignments.c.probability, assignments.c.picture_id).limit(limit)
+    # asked apart, the first half is read from the front of an index
+    now = connection.execute(rows.where(assignments.c.valid_to.is_(None))).all()
+    then = connection.execute(rows.where(assignments.c.valid_to > revision)).all()
+    ids = [picture_id for _, picture_id in sorted(map(tuple, [*now, *then]))[:limit]]
     query = _picture_query(connection, cluster, "clustered", as_of).where(assignments.c.picture_id.in_(ids))
     return _rows(connection, query.order_by(assignments.c.probability, pictures.c.id), as_of)
 

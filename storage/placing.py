@@ -1,4 +1,4 @@
-"""People say where pictures belong: move, merge, divide, and the undoing of that, worked out on a revision.
+"""People say where pictures belong: move, merge, divide, and the undoing of that and of teaching, on a revision.
 
 Each function reads on an open transaction and gives back the change that is to become visible; it writes nothing
 but the number of a kind that it makes. What the agent says of the pictures is kept (`storage.opinion`), so that
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
-from storage.fold import PastEvent, fold
+from storage.fold import Face, PastEvent, fold
 from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
@@ -113,6 +113,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
     told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
     states = states_after(connection, row, fact, facts, told)
+    if row.type == EventType.TAUGHT:
+        require_own_name(connection, fact.cluster_id, told)
     ids = sorted({*fact.pictures, *touched(connection, fact)})
     return change_of(connection, ids, facts, told, Correction(states=states))
 
@@ -216,9 +218,21 @@ def states_after(
 
 def made_state(connection: Connection, cluster_id: int, told: Event) -> ClusterState:
     """As what the events, and one that is about to be told, say of a kind that people made."""
+    return face_after(connection, cluster_id, told).state
+
+
+def face_after(connection: Connection, cluster_id: int, told: Event) -> Face:
+    """How a kind stands by the events and one that is about to be told."""
     past = journal.read_past(connection)
     last = past[-1].id if past else 0
-    return fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])[cluster_id].state
+    return fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])[cluster_id]
+
+
+def require_own_name(connection: Connection, cluster_id: int, told: Event) -> None:
+    """Refuse that a kind that was taught gets a name, its earlier one or this, that another has by now."""
+    face = face_after(connection, cluster_id, told)
+    if face.state is not ClusterState.ENDED:
+        corrections.require_free(connection, face.name, cluster_id)
 
 
 def require_free_names(connection: Connection, cluster_ids: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from storage import arrivals, journal, opinion
 from storage.answers import Answers
+from storage.archive import ArchiveQueries
 from storage.chunks import chunks
 from storage.errors import NotFound
 from storage.overrule import Fact
@@ -36,6 +37,7 @@ from storage.schema import (
     thumbnails,
     window,
 )
+from storage.standing import StandingQueries
 from storage.vectors import from_bytes, stack
 from storage.visible import revision_at, visible
 
@@ -45,7 +47,7 @@ URIS_PAGE = 5_000
 __all__ = ["ClusteringRow", "Queries", "StoredPicture", "VersionRow"]
 
 
-class Queries(Answers):
+class Queries(Answers, ArchiveQueries, StandingQueries):
     """Everything that can be read. Args: engine: from `storage.engine.open_engine`."""
 
     # ---------------------------------------------------------------- for sources

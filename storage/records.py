@@ -5,6 +5,7 @@ Plain frozen records; no SQL, no torch. Times are aware datetimes in UTC. Embedd
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -168,6 +169,7 @@ class Clustering:
         assignments: pictures of the window, and those only voted on; with people's corrections folded over them.
         overruled: what the agent says of those of them that a correction decides.
         events: what the agent has to say about it.
+        voters: what its votes were made of (`agent.voters`), as plain values; kept until the next round has its own.
     """
 
     encoder_version: int
@@ -179,6 +181,7 @@ class Clustering:
     assignments: Assignments
     events: tuple[Event, ...]
     overruled: Assignments | None = None
+    voters: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
-from storage import counters, journal, opinion
+from storage import counters, journal, opinion, states
 from storage.chunks import chunks
 from storage.corrections import keep
 from storage.errors import StorageError
@@ -129,6 +129,8 @@ def _add_round(connection: Connection, clustering: Clustering | None, revision: 
         parameters=clustering.parameters,
     )
     clustering_id: int = connection.execute(written.returning(clusterings.c.id)).scalar_one()
+    if clustering.voters is not None:
+        states.put(connection, states.VOTERS, {**clustering.voters, "clustering_id": clustering_id}, at)
     return clustering_id
 
 

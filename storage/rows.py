@@ -155,6 +155,31 @@ class PictureDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedRow:
+    """The correction by which a picture is where it is."""
+
+    event_id: int
+    type: EventType
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRow:
+    """What the agent says of a picture, whatever people decided.
+
+    Attributes:
+        cluster_id: None: unassigned.
+        placed: by people; None where no correction decides.
+    """
+
+    cluster_id: int | None
+    probability: float
+    core: bool
+    placed: PlacedRow | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRow:
     """A picture that changed its kind between two moments; None means unassigned."""
 

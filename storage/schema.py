@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSIONS = ("0001", "0002")
+SCHEMA_VERSIONS = ("0001", "0002", "0003")
 """Every schema this program can read, oldest first; the last one is its own."""
 
 COUNTERS = ("pictures", "rejected", "pending", "unassigned", "behind", "next_cluster", "next_version")
@@ -60,6 +60,8 @@ class Utc(TypeDecorator[datetime]):
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")
+Sha256 = String(64).with_variant(String(64, collation="C"), "postgresql")
+"""In the order of its bytes, so that those that begin alike lie together; in Danish, `aa` comes after `z`."""
 
 metadata = MetaData(
     naming_convention={
@@ -81,7 +83,7 @@ pictures = Table(
     "pictures",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("sha256", String(64), nullable=False, unique=True),
+    Column("sha256", Sha256, nullable=False, unique=True),
     Column("captured_at", Utc, nullable=False),
     Column("ingested_at", Utc, nullable=False),
     Column("width_px", Integer, nullable=False),
@@ -108,7 +110,7 @@ locations = Table(
         "uq_locations_present_uri",
         "uri",
         unique=True,
-        # partial on PostgreSQL too, by migration 0001: saying it here makes every reading verb import that dialect
+        # on PostgreSQL a constraint, by migration 0001: saying it here makes every reading verb import that dialect
         sqlite_where=text("missing_at IS NULL"),
     ),
 )
@@ -275,7 +277,8 @@ assignments = Table(
     Column("valid_to", Id),
     Index(None, "picture_id", "valid_to"),
     Index(None, "cluster_id", "picture_id", "valid_to"),
-    Index(None, "valid_from"),
+    Index(None, "cluster_id", "valid_to", "probability"),
+    Index(None, "valid_from", "picture_id"),
     Index(None, "valid_to"),
 )
 

@@ -7,13 +7,14 @@ The door knows nothing about networks, sources or how kinds are found.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
-from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, versions
+from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, states, teaching, versions
 from storage.chunks import chunks
 from storage.engine import scrub, writing
 from storage.records import (
@@ -29,9 +30,11 @@ from storage.records import (
 )
 from storage.reveal import Change
 from storage.revisions import RevisionWriter
-from storage.schema import learner_steps, state
+from storage.schema import learner_steps
+from storage.teaching import Hints, Taught
 
 STEPS_KEPT = 20_000
+NO_HINTS = Hints()
 
 
 def _stays_out(record: PictureRecord) -> RejectionRecord:
@@ -281,6 +284,24 @@ class Store:
         done = self._revisions.write_at_once(lambda c: placing.divide(c, cluster_id, shas, actor))
         return done.event_ids[0], done.placed_in
 
+    def teach(
+        self, name: str, shas: Sequence[str], actor: str, *, hints: Hints = NO_HINTS, rename: bool = False
+    ) -> Taught:
+        """Pictures are of the kind that is called `name`, which is found, named or made for them.
+
+        Raises:
+            NotFound, Refused: as `storage.teaching.teach`.
+        """
+        planned: list[Taught] = []
+
+        def plan(connection: Connection) -> Change:
+            change, taught = teaching.teach(connection, name, shas, hints, actor, rename=rename)
+            planned.append(taught)
+            return change
+
+        done = self._revisions.write_at_once(plan)
+        return replace(planned[-1], event_id=done.event_ids[0])
+
     def forget(self, shas: Sequence[str], actor: str) -> int:
         """Remove pictures for good, as far as bytes on the disk; the event's id. Copies of them stay out.
 
@@ -289,7 +310,7 @@ class Store:
         """
         with self._engine.begin() as connection:
             event_id = forgetting.forget(connection, shas, actor, self._clock())
-        scrub(self._engine)
+        scrub(self._engine, forgetting.TELLING)
         return event_id
 
     # ---------------------------------------------------------------- small facts
@@ -320,8 +341,5 @@ class Store:
 
     def set_state(self, key: str, value: object) -> None:
         """Keep one JSON value under a key."""
-        at = self._clock()
         with self._engine.begin() as connection:
-            known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
-            if known.rowcount == 0:
-                connection.execute(insert(state).values(key=key, value=value, at=at))
+            states.put(connection, key, value, self._clock())

@@ -1,4 +1,4 @@
-"""A migrated database of its own for each test, and both doors to it."""
+"""A migrated database of its own for each test, and both doors to it; a PostgreSQL server for those that want one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from storage.migrate import migrate
 from storage.queries import Queries
 from storage.store import Store
 from tests.factories import Clock
+from tests.postgres import Server, binaries, running
 
 share_cores()
 
@@ -56,3 +57,13 @@ def store(engine: Engine, clock: Clock) -> Store:
 @pytest.fixture
 def queries(engine: Engine) -> Queries:
     return Queries(engine)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server of our own."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server: neither initdb on the PATH nor /usr/lib/postgresql (Debian: postgresql)")
+    with running(programs) as server:
+        yield server

@@ -91,6 +91,7 @@ def round_of(
     version: int = 1,
     probability: float = 1.0,
     core: bool | Mapping[int, bool] = True,
+    voters: Mapping[str, object] | None = None,
 ) -> Clustering:
     """A round; without `clusters`, every kind that has members is active."""
     if clusters is None:
@@ -104,4 +105,5 @@ def round_of(
         clusters=tuple(clusters),
         assignments=assign(kinds, probability, core),
         events=tuple(events),
+        voters=voters,
     )

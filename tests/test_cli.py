@@ -23,15 +23,18 @@ from storage.migrate import migrate
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType, LocationRecord
 from storage.store import Store
+from tests.ballots import voters
 from tests.factories import EPOCH, Clock, pictures, rejection, round_of, sha
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = (
     ["status"], ["clusters"], ["cluster", "1"], ["history"], ["pictures"], ["picture", sha(0)], ["changes"], ["export"],
+    ["nearest", sha(0)], ["explain", sha(0)], ["review"],
 )  # fmt: skip
 CORRECTING = (
     ["rename", "1", "moths"], ["hide", "1"], ["move", "abcdef", "--to", "new"], ["merge", "1", "--into", "2"],
     ["split", "1", "abcdef"], ["undo", "1"], ["forget", "abcdef"],
+    ["teach", "moths", "abcdef"],
 )  # fmt: skip
 # not pydantic: typer 0.29 imports it by itself
 HEAVY = ("torch", "avalanche", "alembic", "sklearn", "hdbscan", "faiss", "agent.config")
@@ -77,7 +80,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = Event(EventType.SPLIT, two, (one,))
     kinds = [ClusterRecord(one, ClusterState.ACTIVE), ClusterRecord(two, ClusterState.PROVISIONAL, parents=(one,))]
     halves = {i: (one if i in ids[:3] else two) if i in ids[:6] else None for i in ids}
-    store.add_clustering(round_of(halves, clusters=kinds, events=[split]))
+    ballot = voters(Queries(engine), halves).state_dict()
+    store.add_clustering(round_of(halves, clusters=kinds, events=[split], voters=ballot))
     store.add(pictures([8]))
     engine.dispose()
     return data
@@ -117,6 +121,8 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         (["pictures", "--unassigned", "--status", "pending"], "contradicts"),
         (["changes", "--encoder", "2", "--since", "1d"], "stands for two moments"),
         (["export", "--format", "xml"], "folders"),
+        (["nearest"], "IMAGE"),
+        (["nearest", "abcdef", "--count", "0"], "--count"),
         (["export", "--format", "folders"], "--out"),
         (["config"], "--help"),
         (["config", "check", "--set", "seed=x"], "seed"),
@@ -321,6 +327,54 @@ def test_which_pictures_changed_their_kind(call: Call, filled: Path) -> None:
     assert (len(some.out.splitlines()), some.err) == (3, "the first 2; --limit 0 shows all\n")
 
 
+def test_the_nearest_pictures(call: Call, filled: Path, tmp_path: Path) -> None:
+    where = ("--data", str(filled))
+    rows = call("nearest", sha(3)[:9], "--count", "3", "--json", *where).json()
+    assert [set(row) for row in rows] == [{"sha256", "cosine", "cluster_id", "cluster_name", "status", "uri"}] * 3
+    assert sha(3) not in {row["sha256"] for row in rows}
+    assert rows[0]["cosine"] >= rows[1]["cosine"] >= rows[2]["cosine"]
+    assert len(call("nearest", "/pictures/3.jpg", *where).out.splitlines()) == 9
+    lost = call("nearest", "nowhere.jpg", *where)
+    assert (lost.code, lost.err.count("\n")) == (3, 1)
+
+
+def test_why_a_picture_is_where_it_is(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "anna")
+    where = ("--data", str(own))
+    reasons = call("explain", sha(3), "--json", *where).json()
+    assert (reasons["sha256"], reasons["cluster_id"], reasons["said"]["cluster_id"]) == (sha(3), 2, 2)
+    assert (reasons["clustering_id"], reasons["encoder_version"], reasons["in_window"]) == (2, 1, True)
+    assert reasons["placed"] is None
+    assert len(reasons["voters"]) == 3
+    assert set(reasons["voters"][0]) == {
+        "sha256", "cosine", "weight", "cluster_id", "cluster_name", "core", "uri",
+    }  # fmt: skip
+    call("move", sha(3), "--to", "1", *where)
+    shown = call("explain", sha(3), *where).out
+    assert "placed by      anna (moved, event 3)" in shown
+    assert "agent says     2 (core)" in shown
+    waiting = call("explain", sha(8), "--json", *where).json()
+    assert (waiting["status"], waiting["in_window"]) == ("pending", False)
+
+
+def test_what_is_worth_a_look(call: Call, filled: Path) -> None:
+    where = ("--data", str(filled))
+    (pile,) = call("review", "--json", *where).json()
+    assert (pile["reason"], pile["pile"], {pile["sha256"], *pile["others"]}) == ("unassigned", 2, {sha(6), sha(7)})
+    assert call("review", *where).out.splitlines()[0].split()[:3] == ["why", "sha256", "kind"]
+
+
+def test_without_a_round_nothing_can_be_explained(call: Call, tmp_path: Path) -> None:
+    call("migrate", "--data", str(tmp_path))
+    engine = open_engine(database_url(tmp_path))
+    Store(engine).ensure_born({})
+    Store(engine).add(pictures([0]))
+    engine.dispose()
+    answer = call("explain", sha(0), "--data", str(tmp_path))
+    assert (answer.code, answer.err.count("\n")) == (3, 1)
+    assert "`recluster` does one" in answer.err
+
+
 def test_history_by_people(call: Call, own: Path) -> None:
     where = ("--data", str(own))
     call("rename", "1", "moths", *where)
@@ -382,6 +436,9 @@ def test_kinds_are_named_hidden_and_that_is_undone(call: Call, own: Path, monkey
         (["move", sha(0), "--to", "old"], 2, "neither a number nor `new`"),
         (["merge", "1", "--into", "1"], 2, "cannot be merged into itself"),
         (["split", "1", sha(5)], 2, "is not in kind 1"),
+        (["teach", "moths", sha(0), sha(3)], 2, "as many pictures fall in each of the kinds 1, 2"),
+        (["teach", "", sha(0)], 2, "give one that is not empty"),
+        (["teach", "moths", "nowhere.jpg"], 3, "neither a file nowhere.jpg nor a picture"),
         (["undo", "1"], 2, "only people's corrections can be undone"),
     ],
 )
@@ -413,6 +470,29 @@ def test_pictures_are_moved_merged_and_split(call: Call, own: Path) -> None:
     assert kinds() == [2, 1, 1, 3, 2, 2, None, 4, 2]
     told = [event["type"] for event in call("history", "--json", *where).json()[2:]]
     assert told == ["moved", "divided", "moved", "merged", "undone"]
+
+
+def test_a_few_examples_teach_a_kind(call: Call, own: Path) -> None:
+    where = ("--data", str(own))
+    named = call("teach", "moths", sha(0)[:8], sha(1), sha(3), *where)
+    assert named.out == ""
+    assert named.err == (
+        "kind 1, in which 2 of 3 pictures fell, is called 'moths' now, and the other 1 moved there "
+        "(event 3; `undo 3` takes it back)\n"
+    )
+    made = call("teach", "beetles", sha(6), "--json", *where).json()
+    assert made == {"event": 4, "cluster_id": 3, "did": "made", "pictures": 1, "moved": 1, "around": 1}
+    assert "kind 1, which is called 'moths'" in call("teach", "ants", sha(0), *where).err
+    assert "'beetles', has 1 picture more" in call("teach", "beetles", sha(8), *where).err
+    rows = call("pictures", "--json", *where).json()
+    assert [row["cluster_name"] for row in sorted(rows, key=lambda one: one["id"])] == [
+        "moths", "moths", "moths", "moths", "", "", "beetles", "beetles", "beetles",
+    ]  # fmt: skip
+    for event in ("5", "4", "3"):
+        assert call("undo", event, *where).code == 0
+    rows = call("pictures", "--json", *where).json()
+    kinds = [row["cluster_id"] for row in sorted(rows, key=lambda one: one["id"])]
+    assert kinds == [1, 1, 1, 2, 2, 2, None, None, None]
 
 
 def test_pictures_are_forgotten(call: Call, own: Path) -> None:

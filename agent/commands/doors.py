@@ -34,6 +34,25 @@ def reading(data: Path) -> Iterator[Answers]:
 
 
 @contextmanager
+def reading_vectors(data: Path) -> Iterator[Queries]:
+    """The read door with arrays, for verbs that compare pictures.
+
+    Raises:
+        NotFound, SchemaError: as `reading`.
+    """
+    from storage.engine import database_url, open_engine
+    from storage.migrate import check_schema
+    from storage.queries import Queries
+
+    engine = open_engine(database_url(data), read_only=True)
+    try:
+        check_schema(engine)
+        yield Queries(engine)
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def writing(data: Path) -> Iterator[tuple[Store, Queries]]:
     """Both doors of a data directory that exists already."""
     from storage.engine import database_url, open_engine

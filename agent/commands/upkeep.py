@@ -70,7 +70,7 @@ def doctor(
 
 def migrate(data: Data = DATA) -> None:
     """Bring the database to this program's schema; an SQLite file is copied first."""
-    from storage.engine import database_url, open_engine
+    from storage.engine import database_url, open_engine, sole_agent
     from storage.errors import NotFound
     from storage.lock import DataLock
     from storage.migrate import migrate as bring_up
@@ -80,7 +80,8 @@ def migrate(data: Data = DATA) -> None:
     with DataLock(data):
         engine = open_engine(database_url(data))
         try:
-            bring_up(engine)
+            with sole_agent(engine):
+                bring_up(engine)
         finally:
             engine.dispose()
     print("the database has this program's schema", file=sys.stderr)

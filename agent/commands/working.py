@@ -77,13 +77,14 @@ def _recluster_here(data: Path) -> int:
     from agent.cluster_worker import recluster as one_round
     from agent.logs import configure_logs
     from agent.settings import EFFECTIVE, load_config
-    from storage.engine import database_url
+    from storage.engine import database_url, open_engine, sole_agent
     from storage.lock import DataLock
 
     settings = load_config(data / EFFECTIVE if (data / EFFECTIVE).is_file() else None)
     configure_logs(settings.log)
-    with DataLock(data):
-        return one_round(database_url(data), settings.cluster, settings.seed)
+    url = database_url(data)
+    with DataLock(data), sole_agent(open_engine(url)):
+        return one_round(url, settings.cluster, settings.seed)
 
 
 def pause(data: Data = DATA) -> None:

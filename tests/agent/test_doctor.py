@@ -12,7 +12,9 @@ from agent.config import CameraConfig, Config
 from agent.doctor import FAIL, OK, WARN, Finding
 from storage.engine import database_url, open_engine
 from storage.migrate import migrate
-from tests.cameras import Server, free_port, silent
+from tests import cameras
+from tests.cameras import free_port, silent
+from tests.postgres import Server
 
 
 def by_subject(findings: list[Finding]) -> dict[str, Finding]:
@@ -68,13 +70,26 @@ def test_mounts_that_are_silent_are_warned_of(tmp_path: Path, monkeypatch: pytes
     assert found["data mount"].verdict == WARN
     assert "PostgreSQL" in found["data mount"].remedy
     assert found[f"watch {tmp_path}"].verdict == WARN
+    elsewhere = Config.model_validate({"storage": {"url": "postgresql+psycopg://me@127.0.0.1:1/name"}})
+    found = by_subject(doctor.examine(elsewhere, tmp_path, []))
+    assert found["data mount"].verdict == OK
+    assert "start the server" in found["database"].message
+
+
+def test_an_empty_database_on_a_server_is_none_yet(server: Server) -> None:
+    with server.database() as name:
+        (found,) = doctor.database(server.url(name))
+    assert (found.verdict, "`run` makes them" in found.message) == (OK, True)
+    with server.lend() as url:
+        (found,) = doctor.database(url)
+    assert (found.subject, found.verdict) == ("schema", OK)
 
 
 def test_cameras_are_reached_or_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
     film = tmp_path / "film.mp4"
     film.touch()
-    with Server(silent) as server:
+    with cameras.Server(silent) as server:
         given = {
             "there": f"rtsp://me:secret@{server.host}/1", "away": f"rtsp://me:secret@127.0.0.1:{free_port()}/1",
             "film": str(film), "gone": str(tmp_path / "gone.mp4"), "unset": "rtsp://me:${NO_SUCH_VARIABLE}@cam/1",
@@ -90,12 +105,12 @@ def test_cameras_are_reached_or_it_is_said_why(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert by_subject(list(doctor.data_directory(tmp_path)))["data"].verdict == FAIL
+    assert by_subject(list(doctor.data_directory(tmp_path, database_url(tmp_path))))["data"].verdict == FAIL
 
 
 def test_a_damaged_database(tmp_path: Path) -> None:
     (tmp_path / "taxon.db").write_bytes(b"this is no database" * 100)
-    assert by_subject(list(doctor.database(tmp_path)))["database"].verdict == FAIL
+    assert by_subject(list(doctor.database(database_url(tmp_path))))["database"].verdict == FAIL
 
 
 @pytest.mark.parametrize(("wanted", "verdict"), [("bundled", OK), ("none", OK), ("pretrained", WARN), ("/gone", FAIL)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.graph import diffuse, measured, neighbour_graph
-from agent.propagation import propagate, winners
+from agent.propagation import INERTIA, at_home, propagate, winners
 from agent.space import unit
 from tests.agent.shapes import blobs
 
@@ -66,3 +66,14 @@ def test_what_no_walk_can_reach_belongs_nowhere():
     label, probability = winners(propagate(neighbour_NK, np.array([0, -1, -1, -1]), 1))
     assert label.tolist() == [0, 0, -1, -1]
     assert probability.tolist() == [1, 1, 0, 0]
+
+
+def test_a_picture_changes_sides_only_for_more_than_a_little():
+    share = np.array([[1, 0], [1, 0], [0, 1], [0.45, 0.55], [0.3, 0.7], [0.45, 0.55], [0.1, 0.0]], dtype=np.float32)
+    label, _ = winners(share)
+    before = np.array([7, 7, 4, 7, 7, -1, 7])
+    again, sure = winners(at_home(share, label, before))
+    assert again.tolist() == [0, 0, 1, 0, 1, 1, 0]
+    assert sure[3] == pytest.approx(0.45 + INERTIA)
+    assert sure[5] == pytest.approx(0.55)
+    assert at_home(share, label, np.full(7, -1)) is share

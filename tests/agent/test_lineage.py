@@ -55,8 +55,12 @@ def round_of(
     newest: int = 0,
     stability: float = 0.0,
     first_id: int = 100,
+    first_sight: bool = False,
 ) -> LineageResult:
+    """A round; changes of kinds are such as the round before has seen already, unless it is the first sight of them."""
     old, new = spread(table)
+    if not first_sight:
+        previous = {i: replace(r, statistics={**r.statistics, "doubted": 1.0}) for i, r in previous.items()}
     numbers: Iterator[int] = count(first_id)
     context = RoundContext(newest or max(new, default=0), new_pictures, idle, lambda: next(numbers))
     return follow(previous, assigned(old), drawn(new, stability=stability), context, CONFIG)
@@ -146,6 +150,58 @@ def test_named_kind_survives_a_split_without_majority():
     result = round_of({(1, 0): 8, (1, 1): 7, (1, 2): 5}, kinds(active(1, "cat")))
     assert told(result) == [(EventType.SPLIT, 1, (100, 101))]
     assert sizes(result) == {1: 8, 100: 7, 101: 5}
+
+
+# -------------------------------------------------------------------- changes wait for a second round
+
+SPLIT, DISSOLVED = {(1, 0): 12, (1, 1): 8}, {(1, 0): 8, (1, 1): 7, (1, 2): 5}
+MERGED = {(3, 0): 6, (7, 0): 20}
+
+
+@pytest.mark.parametrize("table", [SPLIT, DISSOLVED])
+def test_a_split_waits_until_it_is_seen_again(table: dict[tuple[int, int], int]):
+    first = round_of(table, kinds(active(1)), first_sight=True)
+    assert told(first) == []
+    assert sizes(first) == {1: 20}
+    assert set(first.kind_of.values()) == {1}
+    second = round_of(table, kinds(*first.clusters), first_sight=True)
+    assert [kind for kind, _, _ in told(second)] == [EventType.SPLIT]
+
+
+def test_a_merge_waits_until_it_is_seen_again():
+    first = round_of(MERGED, kinds(active(3), active(7)), first_sight=True)
+    assert told(first) == []
+    assert sizes(first) == {3: 6, 7: 20}
+    assert told(round_of(MERGED, kinds(*first.clusters), first_sight=True)) == [(EventType.ABSORBED, 7, (3,))]
+
+
+def test_what_is_not_seen_again_is_forgotten():
+    first = round_of(SPLIT, kinds(active(1)), first_sight=True)
+    quiet = round_of({(1, 0): 20}, kinds(*first.clusters), first_sight=True)
+    again = round_of(SPLIT, kinds(*quiet.clusters), first_sight=True)
+    assert told(quiet) == told(again) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "options"),
+    [
+        (ClusterState.PROVISIONAL, {}),
+        (ClusterState.ACTIVE, {"new_pictures": 10}),
+        (ClusterState.ACTIVE, {"idle": True, "stability": 0.9}),
+    ],
+    ids=["not yet confirmed", "half of the window is new", "stable when idle"],
+)
+def test_some_changes_do_not_wait(state: ClusterState, options: dict[str, float]):
+    result = round_of(SPLIT, kinds(active(1, state=state)), first_sight=True, **options)  # type: ignore[arg-type]
+    assert EventType.SPLIT in [kind for kind, _, _ in told(result)]
+
+
+def test_what_had_only_a_vote_does_not_split_off_but_emerges():
+    old, new = spread({(1, 0): 12, (1, 1): 8})
+    context = RoundContext(20, 8, False, lambda: 100, seen_through=12)
+    result = follow(kinds(active(1)), assigned(old), drawn(new), context, CONFIG)
+    assert told(result) == [(EventType.EMERGED, 100, ())]
+    assert sizes(result) == {1: 12, 100: 8}
 
 
 def test_merge_keeps_the_older_id():

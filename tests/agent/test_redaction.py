@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.redaction import redacted, starred, without_login
+from agent.redaction import starred, without_login
+from storage.redaction import redacted
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hdbscan import HDBSCAN
+from hdbscan._hdbscan_tree import condense_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -14,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from agent.graph import neighbour_graph
 from agent.space import Points, unit
-from agent.tree import Flat, forest, linkage, select, spanning_tree
+from agent.tree import INERTIA, Flat, favours, forest, linkage, select, spanning_tree
 from tests.agent.shapes import blobs
 
 MIN_SAMPLES = 5
@@ -108,6 +109,46 @@ def test_forest_weighs_what_scipys_weighs_ties_included(seed: int, count: int, k
     assert len(edges) == expected.nnz == count - parts
     assert edges[:, 2].sum() == pytest.approx(expected.sum())
     assert adjusted_rand_score(part, part_of) == 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_nodes_are_favoured_for_being_what_was_known(seed: int):
+    points = unit(blobs([60, 50, 40], spread=0.5, noise=10, seed=seed)[0])
+    condensed = condense_tree(linkage(spanning_tree(points, neighbour_graph(points, 8), 3)), 8)
+    before = np.random.default_rng(seed).integers(-1, 2, len(points))
+    before[: len(points) // 2] = 2
+    children: dict[int, list[int]] = {}
+    for parent, child in zip(condensed["parent"].tolist(), condensed["child"].tolist(), strict=True):
+        children.setdefault(parent, []).append(child)
+
+    def below(node: int) -> set[int]:
+        return set().union(*(below(child) for child in children[node])) if node in children else {node}
+
+    known = set(np.flatnonzero(before >= 0).tolist())
+    for node, factor in favours(condensed, before).items():
+        mine = below(node) & known
+        kinds = [set(np.flatnonzero(before == kind).tolist()) for kind in range(3)]
+        like = max((len(mine & kind) / len(mine | kind) for kind in kinds if mine | kind), default=0)
+        assert factor == pytest.approx(1 + INERTIA * max(0, 2 * like - 1))
+
+
+def test_kinds_that_were_there_get_the_benefit_of_the_doubt():
+    """Two clouds so near that eom is just about to take them for one: whatever it said before, it says again."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for gap in np.linspace(0.1, 0.5, 21):
+        centres = np.eye(6)[0] + np.outer([-gap, gap], np.eye(6)[1])
+        points = unit(
+            np.vstack(
+                [centres[i] + 0.1 * rng.normal(size=(80, 6)) for i in (0, 1)]
+                + [-np.eye(6)[:1].repeat(60, 0) + 0.1 * rng.normal(size=(60, 6))]
+            )
+        )
+        tree = linkage(spanning_tree(points, neighbour_graph(points, 15), 5))
+        one, two = np.repeat([0, 0, 1], [80, 80, 60]), np.repeat([0, 1, 2], [80, 80, 60])
+        found[gap] = [select(tree, 12, "eom", before).label_N.max() + 1 for before in (one, two)]
+    assert all(after_one <= after_two for after_one, after_two in found.values())
+    assert any(after_one < after_two for after_one, after_two in found.values())
 
 
 def test_parents_group_what_belongs_together():

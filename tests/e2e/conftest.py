@@ -39,6 +39,10 @@ class Taxon:
             assert done.returncode == 0, done.stderr
         return done
 
+    def call_bare(self, *arguments: str) -> None:
+        """A verb that takes no data directory."""
+        subprocess.run([sys.executable, str(ROOT / "run_agent.py"), *arguments], check=True, timeout=300, cwd=ROOT)
+
     def json(self, *arguments: str) -> Any:
         return json.loads(self.call(*arguments, "--json").stdout)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from storage import counters
-from storage.engine import database_url, open_engine
+from storage.engine import open_engine
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState
 from storage.store import Store
 from tests.factories import Clock, assign, picture, rejection, round_of
+from tests.storage.conftest import Fresh
 
 NUMBERS = st.integers(0, 7)
 URIS = st.sampled_from(["/a", "/b", "/c", "/d"])
@@ -28,8 +26,8 @@ OPERATIONS = st.one_of(
 )
 EVERY_KIND = [ClusterRecord(i, ClusterState.ACTIVE) for i in (1, 2, 3)]
 SIZES = """
-SELECT c.id, COUNT(a.id), COALESCE(SUM(a.core), 0), MIN(p.ingested_at), MAX(p.ingested_at) FROM clusters c
-LEFT JOIN assignments a ON a.cluster_id = c.id AND a.valid_to IS NULL
+SELECT c.id, COUNT(a.id), COALESCE(SUM(CASE WHEN a.core THEN 1 ELSE 0 END), 0), MIN(p.ingested_at), MAX(p.ingested_at)
+FROM clusters c LEFT JOIN assignments a ON a.cluster_id = c.id AND a.valid_to IS NULL
 LEFT JOIN pictures p ON p.id = a.picture_id GROUP BY c.id ORDER BY c.id
 """
 KEPT = "SELECT id, size, core_size, first_seen, last_seen FROM clusters ORDER BY id"
@@ -55,10 +53,9 @@ def perform(store: Store, clock: Clock, operation: tuple[str, object, object]) -
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, max_size=12))
-def test_counters_equal_a_recount(blank: bytes, operations: list[tuple[str, object, object]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "taxon.db").write_bytes(blank)
-        engine = open_engine(database_url(Path(folder)))
+def test_counters_equal_a_recount(fresh: Fresh, operations: list[tuple[str, object, object]]) -> None:
+    with fresh() as url:
+        engine = open_engine(url)
         clock = Clock()
         store = Store(engine, clock)
         store.ensure_born({})

@@ -7,18 +7,29 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from multiprocessing.synchronize import Event as ProcessEvent
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
-from storage.engine import database_url, open_engine, read_only_uri, writing
+from storage import counters
+from storage.engine import (
+    database_url,
+    default_url,
+    open_engine,
+    read_only_uri,
+    reading,
+    require_same_database,
+    writing,
+)
 from storage.errors import NotFound, StorageError, StoreLocked
 from storage.migrate import check_schema
 from storage.queries import Queries
 from storage.store import Store
 from tests.factories import picture, pictures, round_of, sha
+from tests.storage.backends import on_sqlite
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -47,9 +58,9 @@ def read_all(url: str, stop: ProcessEvent) -> None:
     sys.exit(0 if questions > 3 else 1)
 
 
-def test_two_writers_and_a_reader_never_fail(store: Store, queries: Queries, data: Path) -> None:
+def test_two_writers_and_a_reader_never_fail(store: Store, queries: Queries, url: str) -> None:
     ids = store.add(pictures(range(1000, 1020)))
-    url, stop = database_url(data), spawn.Event()
+    stop = spawn.Event()
     reader = spawn.Process(target=read_all, args=(url, stop))
     writers = [
         spawn.Process(target=write_pictures, args=(url, 0, 60)),
@@ -67,6 +78,7 @@ def test_two_writers_and_a_reader_never_fail(store: Store, queries: Queries, dat
     assert found == sorted(set(found))
 
 
+@on_sqlite
 def test_reading_a_database_that_nobody_has_open(store: Store, engine: object, data: Path) -> None:
     store.add([picture(1)])
     store._engine.dispose()
@@ -76,6 +88,7 @@ def test_reading_a_database_that_nobody_has_open(store: Store, engine: object, d
     assert queries.status().pictures == 1
 
 
+@on_sqlite
 def test_reading_after_the_writer_was_killed(store: Store, data: Path) -> None:
     script = (
         "import os, sys\n"
@@ -95,9 +108,11 @@ def test_reading_after_the_writer_was_killed(store: Store, data: Path) -> None:
     assert [one.sha256 for one in queries.pictures_after(0, 9)] == [sha(1), sha(2)]
 
 
-def test_reader_cannot_write(store: Store, data: Path) -> None:
+def test_reader_cannot_write(store: Store, url: str) -> None:
+    reader = open_engine(url, read_only=True)
     with pytest.raises(StorageError, match="may not be written"):
-        Store(open_engine(database_url(data), read_only=True)).add([picture(1)])
+        Store(reader).add([picture(1)])
+    reader.dispose()
 
 
 def test_reading_makes_no_database(tmp_path: Path) -> None:
@@ -122,13 +137,15 @@ def test_folder_that_cannot_be_written_is_read_as_it_is(data: Path, monkeypatch:
     assert not read_only_uri(data / "taxon.db").endswith("&immutable=1")
 
 
-def test_locked_database_is_told_in_one_line(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_database_is_told_in_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.engine.BUSY_S", 0.05)
-    engine = open_engine(database_url(data))
-    with writing(engine).begin(), pytest.raises(StoreLocked, match="locked by another program") as told:
-        Store(open_engine(database_url(data))).set_state("a", 1)
+    one, other = open_engine(url), open_engine(url)
+    with writing(one).begin(), pytest.raises(StoreLocked, match="locked by another program") as told:
+        Store(other).set_state("a", 1)
     assert "\n" not in str(told.value)
     assert told.value.exit_code == 3
+    one.dispose()
+    other.dispose()
 
 
 def test_damaged_database_is_told_in_one_line(tmp_path: Path) -> None:
@@ -137,13 +154,30 @@ def test_damaged_database_is_told_in_one_line(tmp_path: Path) -> None:
         check_schema(open_engine(database_url(tmp_path), read_only=True))
 
 
-def test_readers_take_no_write_lock(data: Path) -> None:
-    engine = open_engine(database_url(data))
-    with engine.connect() as reader, reader.begin():
-        reader.execute(text("SELECT count(*) FROM pictures")).scalar()
+def test_readers_take_no_write_lock_and_see_one_moment(engine: Engine) -> None:
+    counted = text("SELECT value FROM counters WHERE name = 'pictures'")
+    with reading(engine).connect() as reader, reader.begin():
+        assert reader.execute(counted).scalar() == 0
         with writing(engine).begin() as writer:
             writer.execute(text("UPDATE counters SET value = 5 WHERE name = 'pictures'"))
-        assert reader.execute(text("SELECT value FROM counters WHERE name = 'pictures'")).scalar() == 0
+        assert reader.execute(counted).scalar() == 0
+
+
+def test_a_writer_that_waited_sees_what_it_waited_for(engine: Engine) -> None:
+    taken: list[int] = []
+
+    def take() -> None:
+        with writing(engine).begin() as connection:
+            taken.append(counters.take(connection, "next_cluster"))
+
+    with writing(engine).begin() as first:
+        waiting = threading.Thread(target=take)
+        waiting.start()
+        waiting.join(0.2)
+        assert counters.take(first, "next_cluster") == 1
+        assert taken == []
+    waiting.join(30)
+    assert taken == [2]
 
 
 def test_writer_keeps_a_wal_and_foreign_keys(data: Path) -> None:
@@ -163,16 +197,37 @@ def test_url_comes_from_the_effective_configuration(tmp_path: Path) -> None:
         database_url(tmp_path)
 
 
-@pytest.mark.parametrize("url", ["nonsense", "quux://host/name", "oracle+quux://host/name"])
-def test_unknown_url_is_refused(url: str) -> None:
-    with pytest.raises(StorageError, match=r"storage\.url"):
-        open_engine(url)
+def test_a_data_directory_stays_with_its_database(tmp_path: Path) -> None:
+    on_server = "postgresql+psycopg://me:secret@host/name"
+    require_same_database(on_server, tmp_path)
+    (tmp_path / "taxon.yaml").write_text(f"storage: {{url: '{on_server}'}}\n")
+    require_same_database("postgresql://other:changed@host:5432/name?sslmode=require", tmp_path)
+    for other in (default_url(tmp_path), "postgresql://me@host/another"):
+        with pytest.raises(StorageError, match="was begun with the database") as told:
+            require_same_database(other, tmp_path)
+        assert "secret" not in str(told.value)
+    (tmp_path / "taxon.yaml").unlink()
+    (tmp_path / "taxon.db").touch()
+    require_same_database(default_url(tmp_path), tmp_path)
+    with pytest.raises(StorageError, match=r"taxon\.db"):
+        require_same_database(on_server, tmp_path)
 
 
-def test_reading_imports_neither_torch_nor_alembic() -> None:
+@pytest.mark.parametrize(
+    "address", ["nonsense", "quux://me:secret@host/name", "oracle+quux://me:secret@host/name", "mysql://me:secret@host/n",
+                "postgresql+psycopg2://me:secret@host/name", "postgresql+psycopg://me:secret@host:port/name"],
+)  # fmt: skip
+def test_unknown_url_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(StorageError, match=r"storage\.url") as told:
+        open_engine(address)
+    assert "secret" not in str(told.value)
+
+
+def test_reading_imports_nothing_that_it_does_not_need() -> None:
     script = (
         "import sys, storage.queries, storage.store, storage.export, storage.migrate, storage.lock\n"
-        "print([name for name in ('torch', 'alembic', 'pandas', 'pydantic', 'yaml') if name in sys.modules])\n"
+        "heavy = ('torch', 'alembic', 'pandas', 'psycopg', 'pydantic', 'yaml')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
     )
     root = Path(__file__).parents[2]
     told = subprocess.run([sys.executable, "-c", script], cwd=root, check=True, capture_output=True, text=True)

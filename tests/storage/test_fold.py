@@ -26,7 +26,7 @@ def past(*told: tuple[EventType, int | None, tuple[int, ...], dict[str, object]]
         ([E.EMERGED, E.ABSORBED], ClusterState.ENDED),
         ([E.EMERGED, E.CONFIRMED, E.DISAPPEARED], ClusterState.ENDED),
         ([E.EMERGED, E.CONFIRMED, E.SPLIT], ClusterState.ACTIVE),
-        ([E.TAUGHT], ClusterState.ACTIVE),
+        ([E.EMERGED, E.TAUGHT], ClusterState.PROVISIONAL),
     ],
 )
 def test_states(types: list[EventType], state: ClusterState) -> None:
@@ -68,6 +68,16 @@ def test_events_about_no_kind_change_none() -> None:
 def test_a_merged_kind_has_ended_whatever_the_agent_says_of_it_later() -> None:
     told = past((E.CONFIRMED, 2, (), {}), (E.MERGED, 1, (2,), {}), (E.REVIVED, 2, (), {}))
     assert fold(told)[2].state is ClusterState.ENDED
+
+
+def test_a_taught_kind_has_the_name_as_long_as_that_counts() -> None:
+    made: dict[str, object] = {"name": "moths", "made": True}
+    told = past((E.TAUGHT, 5, (), made), (E.RENAMED, 6, (), {"name": "a"}), (E.TAUGHT, 6, (), {"name": "b"}))
+    assert fold(told) == {5: Face(ClusterState.ACTIVE, "moths"), 6: Face(name="b")}
+    undone = [PastEvent(4, E.UNDONE, 5, detail={"event_id": 1}), PastEvent(5, E.UNDONE, 6, detail={"event_id": 3})]
+    faces = fold([*told, *undone])
+    assert faces[5].state is ClusterState.ENDED
+    assert faces[6].name == "a"
 
 
 def test_a_kind_that_people_made_is_there_as_long_as_that_counts() -> None:

@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from storage import counters
 from storage.errors import NotFound, Outdated, Refused
+from storage.forgetting import TELLING
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, EventType
 from storage.schema import cluster_rounds, clusters, corrections, metadata
 from storage.store import Store
 from tests.factories import assign, picture, pictures, round_of, sha
+from tests.postgres import Server
+from tests.storage.backends import on_postgresql, on_sqlite
 
 SECRET = b"\xff\xd8" + b"a face that nobody may keep " * 40
 
@@ -42,20 +45,40 @@ def rows_about(engine: Engine, picture_id: int) -> int:
     return total
 
 
-def test_no_row_and_no_byte_is_left(store: Store, queries: Queries, engine: Engine, data: Path, ids: list[int]) -> None:
+def test_no_row_is_left(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
     store.move([sha(0)], 2, "anna")
     assert rows_about(engine, ids[0]) > 4
-    assert b"".join(path.read_bytes() for path in data.glob("taxon.db*")).count(SECRET) > 0
     event = store.forget([sha(0)[:10]], "bob")
     assert rows_about(engine, ids[0]) == 0
-    left = b"".join(path.read_bytes() for path in data.glob("taxon.db*"))
-    assert SECRET not in left
-    assert b"nobody may keep" not in left
-    assert sha(0).encode() not in left
     told = queries.history()[-1]
     assert (told.id, told.type, told.actor, told.detail) == (event, EventType.FORGOTTEN, "bob", {"pictures": 1})
     with engine.connect() as connection:
         assert connection.execute(select(corrections.c.payload)).scalar_one()["pictures"] == []
+
+
+@on_sqlite
+def test_no_byte_is_left(store: Store, data: Path, ids: list[int]) -> None:
+    assert b"".join(path.read_bytes() for path in data.glob("taxon.db*")).count(SECRET) > 0
+    store.forget([sha(0)], "bob")
+    left = b"".join(path.read_bytes() for path in data.glob("taxon.db*"))
+    assert SECRET not in left
+    assert b"nobody may keep" not in left
+    assert sha(0).encode() not in left
+
+
+@on_postgresql
+def test_no_byte_is_left_once_the_tables_are_written_anew(
+    store: Store, engine: Engine, server: Server, ids: list[int]
+) -> None:
+    at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with at_once.connect() as connection:
+        connection.execute(text("CHECKPOINT"))
+        assert server.holds(SECRET)
+        store.forget([sha(0)], "bob")
+        connection.execute(text(f"VACUUM FULL {', '.join(TELLING)}"))
+        connection.execute(text("CHECKPOINT"))
+        assert not server.holds(b"nobody may keep")
+        assert not server.holds(sha(0).encode())
 
 
 def test_sizes_and_counters_follow(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:

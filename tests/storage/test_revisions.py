@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select
 
 from storage import revisions as revisions_module
-from storage.engine import database_url, open_engine
+from storage.engine import open_engine
 from storage.errors import Outdated, StorageError
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType
@@ -150,10 +149,10 @@ def die_in_the_middle(url: str, ids: list[int]) -> None:
     store.add_clustering(round_of(dict.fromkeys(ids, 2)))
 
 
-def test_killed_process_leaves_nothing_visible(store: Store, queries: Queries, engine: Engine, data: Path) -> None:
+def test_killed_process_leaves_nothing_visible(store: Store, queries: Queries, engine: Engine, url: str) -> None:
     ids = store.add(pictures(range(10)))
     store.add_clustering(round_of(dict.fromkeys(ids, 1)))
-    child = multiprocessing.get_context("spawn").Process(target=die_in_the_middle, args=(database_url(data), ids))
+    child = multiprocessing.get_context("spawn").Process(target=die_in_the_middle, args=(url, ids))
     child.start()
     child.join(30)
     assert child.exitcode == 9

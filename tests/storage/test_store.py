@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +110,12 @@ def test_picture_is_replaced_by_a_rejection(store: Store, queries: Queries) -> N
     assert (queries.status().pictures, queries.status().rejected) == (1, 1)
 
 
+def test_no_path_and_no_reason_is_too_odd(store: Store, queries: Queries) -> None:
+    long = "".join(sha(n) for n in range(64))  # 4,096 characters: no path is longer
+    store.add([picture(1, uri=f"/{long}.jpg")], rejections=[rejection(f"/{long}.png", reason="begins with \0")])
+    assert set(queries.known([f"/{long}.jpg", f"/{long}.png"])) == {f"/{long}.jpg", f"/{long}.png"}
+
+
 def test_rejected_again_counts_the_attempts(store: Store, queries: Queries) -> None:
     from storage.schema import rejections
 
@@ -210,7 +215,7 @@ def test_window_keys_of_nothing(store: Store, queries: Queries) -> None:
     assert (len(ids_N), len(key_N)) == (0, 0)
 
 
-def test_pictures_by_sha_keep_their_order(store: Store, queries: Queries, data: Path) -> None:
+def test_pictures_by_sha_keep_their_order(store: Store, queries: Queries) -> None:
     store.add(pictures(range(4)))
     found = queries.pictures_by_sha([sha(3), sha(99), sha(0)])
     assert [one.sha256 for one in found] == [sha(3), sha(0)]

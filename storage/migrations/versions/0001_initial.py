@@ -14,6 +14,7 @@ depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TIME = sa.DateTime().with_variant(sa.DateTime(timezone=True), "postgresql")
+SHA256 = sa.String(length=64).with_variant(sa.String(length=64, collation="C"), "postgresql")
 COUNTERS = {
     "pictures": 0,
     "rejected": 0,
@@ -26,6 +27,7 @@ COUNTERS = {
 
 
 def upgrade() -> None:
+    server = op.get_bind().dialect.name == "postgresql"
     op.create_table(
         "clusters",
         sa.Column("id", ID, autoincrement=False, nullable=False),
@@ -78,7 +80,7 @@ def upgrade() -> None:
     op.create_table(
         "pictures",
         sa.Column("id", ID, nullable=False),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", SHA256, nullable=False),
         sa.Column("captured_at", TIME, nullable=False),
         sa.Column("ingested_at", TIME, nullable=False),
         sa.Column("width_px", sa.Integer(), nullable=False),
@@ -103,7 +105,7 @@ def upgrade() -> None:
         sa.Column("first_at", TIME, nullable=False),
         sa.Column("last_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rejections")),
-        sa.UniqueConstraint("uri", name=op.f("uq_rejections_uri")),
+        *([] if server else [sa.UniqueConstraint("uri", name=op.f("uq_rejections_uri"))]),
     )
     op.create_index(op.f("ix_rejections_source_id"), "rejections", ["source", "id"], unique=False)
     op.create_table(
@@ -225,14 +227,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_locations_picture_id"), "locations", ["picture_id"], unique=False)
     op.create_index(op.f("ix_locations_source_id"), "locations", ["source", "id"], unique=False)
-    op.create_index(
-        "uq_locations_present_uri",
-        "locations",
-        ["uri"],
-        unique=True,
-        sqlite_where=sa.text("missing_at IS NULL"),
-        postgresql_where=sa.text("missing_at IS NULL"),
-    )
+    if server:
+        # paths are longer than what a B-tree of PostgreSQL takes (2,704 bytes), and a hash cannot be UNIQUE
+        op.execute("ALTER TABLE rejections ADD CONSTRAINT uq_rejections_uri EXCLUDE USING hash (uri WITH =)")
+        op.execute(
+            "ALTER TABLE locations ADD CONSTRAINT uq_locations_present_uri"
+            " EXCLUDE USING hash (uri WITH =) WHERE (missing_at IS NULL)"
+        )
+    else:
+        present = sa.text("missing_at IS NULL")
+        op.create_index("uq_locations_present_uri", "locations", ["uri"], unique=True, sqlite_where=present)
     op.create_table(
         "thumbnails",
         sa.Column("picture_id", ID, nullable=False),

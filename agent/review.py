@@ -1,0 +1,162 @@
+"""The pictures most worth a person's look: those of which the agent is least certain, then what belongs nowhere.
+
+Between storage and what the last round kept (`agent.voters`). Near copies are shown once, by the one that stands for
+them; what people have placed or hidden is not shown. Imports no torch, and reads no vectors but of the piles it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.looking import voters_of
+from agent.voters import Rows, Voters, by_kind
+from storage.queries import Queries
+from storage.rows import PictureRow
+
+UNCERTAIN, UNASSIGNED = "uncertain", "unassigned"
+# A winner that is ahead by more is not in doubt.
+DOUBTFUL = 0.5
+# Pictures of a pile by which its middle is found, and how many of the others are named.
+LOOKED_AT = 256
+NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """A picture worth a look.
+
+    Attributes:
+        reason: `uncertain`, of a picture that has a kind; `unassigned`, of the middle of a pile that has none.
+        runner_up: the kind that came second; None where there is none.
+        margin: by how much its kind is ahead; None for a pile.
+        pile: how many pictures lie close together; 1 for a picture with a kind.
+        others: content hashes of some others of the pile.
+    """
+
+    reason: str
+    sha256: str
+    cluster_id: int | None
+    cluster_name: str
+    probability: float | None
+    runner_up: int | None
+    runner_up_name: str
+    margin: float | None
+    pile: int
+    others: tuple[str, ...]
+    uri: str
+
+
+def review(queries: Queries, limit: int | None) -> list[ReviewRow]:
+    """At most `limit` uncertain pictures, most uncertain first, then at most as many piles, biggest first.
+
+    Raises:
+        NotFound: there was no round yet.
+    """
+    voters, _ = voters_of(queries)
+    decided = queries.decided()
+    return _uncertain(queries, voters, decided, limit) + _unassigned(queries, voters, decided, limit)
+
+
+# -------------------------------------------------------------------------- uncertain
+
+
+def _uncertain(queries: Queries, voters: Voters, decided: set[int], limit: int | None) -> list[ReviewRow]:
+    seen_K = queries.seen_as(voters.kinds_K.tolist())
+    kinds_K, share_RK = by_kind(voters.share_RK, seen_K.__getitem__)
+    if len(kinds_K) == 0:
+        return []
+    order_RK = np.argsort(-share_RK, axis=1, kind="stable")
+    first_R, second_R = order_RK[:, 0], order_RK[:, min(1, len(kinds_K) - 1)]
+    row_R = np.arange(len(share_RK))
+    top_R, next_R = share_RK[row_R, first_R], np.where(first_R == second_R, 0, share_RK[row_R, second_R])
+    margin_R = top_R - next_R
+    hidden_R = np.isin(kinds_K[first_R], list(queries.hidden()))
+    doubtful_M = np.flatnonzero(~voters.core_R & (margin_R < DOUBTFUL) & ~hidden_R)
+    doubtful_M = doubtful_M[np.lexsort((doubtful_M, top_R[doubtful_M], margin_R[doubtful_M]))]
+    ids_M = voters.ids_N[voters.row_R[doubtful_M]]
+    names, rows = queries.names(), queries.by_id([i for i in ids_M.tolist() if i not in decided])
+    found: list[ReviewRow] = []
+    for number, picture_id in zip(doubtful_M.tolist(), ids_M.tolist(), strict=True):
+        row = rows.get(picture_id)
+        if row is None or row.cluster_id != int(kinds_K[first_R[number]]):
+            continue  # forgotten or placed by people, unassigned, or of a kind that the round did not find
+        runner_up = int(kinds_K[second_R[number]]) if next_R[number] > 0 else None
+        found.append(_doubt(row, runner_up, names, float(margin_R[number])))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _doubt(row: PictureRow, runner_up: int | None, names: dict[int, str], margin: float) -> ReviewRow:
+    return ReviewRow(
+        reason=UNCERTAIN,
+        sha256=row.sha256,
+        cluster_id=row.cluster_id,
+        cluster_name=row.cluster_name,
+        probability=row.probability,
+        runner_up=runner_up,
+        runner_up_name="" if runner_up is None else names.get(runner_up, ""),
+        margin=margin,
+        pile=1,
+        others=(),
+        uri=row.uri,
+    )
+
+
+# -------------------------------------------------------------------------- unassigned
+
+
+def open_piles(queries: Queries, voters: Voters, decided: set[int]) -> list[Rows]:
+    """Ids of the pictures of each pile that still belong nowhere and that nobody has placed; biggest first."""
+    in_pile_N = voters.pile_N >= 0
+    ids_M, pile_M = voters.ids_N[in_pile_N], voters.pile_N[in_pile_N]
+    open_ids = [i for i in queries.unassigned_of(ids_M.tolist()) if i not in decided]
+    open_M = np.isin(ids_M, np.array(open_ids, dtype=np.int64))
+    ids_M, pile_M = ids_M[open_M], pile_M[open_M]
+    found = [ids_M[pile_M == pile] for pile in np.unique(pile_M)]
+    return sorted(found, key=lambda ids: (-len(ids), int(ids[0])))
+
+
+def _unassigned(queries: Queries, voters: Voters, decided: set[int], limit: int | None) -> list[ReviewRow]:
+    shown = [(ids, middle_first(queries, voters, ids)) for ids in open_piles(queries, voters, decided)[:limit]]
+    rows = queries.by_id([int(i) for _, some in shown for i in some[: NAMED + 1]])
+    found = []
+    for ids, some in shown:
+        here = [rows[i] for i in some[: NAMED + 1] if i in rows]
+        if here:
+            found.append(_pile(here, len(ids)))
+    return found
+
+
+def _pile(rows: Sequence[PictureRow], size: int) -> ReviewRow:
+    middle, *others = rows
+    return ReviewRow(
+        reason=UNASSIGNED,
+        sha256=middle.sha256,
+        cluster_id=None,
+        cluster_name="",
+        probability=None,
+        runner_up=None,
+        runner_up_name="",
+        margin=None,
+        pile=size,
+        others=tuple(row.sha256 for row in others),
+        uri=middle.uri,
+    )
+
+
+def middle_first(queries: Queries, voters: Voters, ids_M: NDArray[np.int64]) -> list[int]:
+    """Some pictures of a pile, the one nearest to its centre first; by id where the round's vectors are gone."""
+    some = ids_M[:LOOKED_AT]
+    if len(some) < 3:
+        return [int(i) for i in some]
+    known_M, innate_MD, learned_MD = queries.embeddings(some, voters.version)
+    if len(known_M) == 0:
+        return [int(i) for i in some]
+    points_MP = voters.space.project(innate_MD, learned_MD)
+    order_M = np.argsort(-(points_MP @ points_MP.mean(axis=0)), kind="stable")
+    return [int(i) for i in known_M[order_M]]

@@ -1,0 +1,66 @@
+"""The read door: how single pictures stand, by what the agent says of them and by what people have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from storage import journal, opinion
+from storage.overrule import deciding, followed
+from storage.reader import Reader
+from storage.records import EventType
+from storage.rows import PlacedRow, StandingRow
+from storage.schema import clusters, events
+
+
+class StandingQueries(Reader):
+    """The read door: what is behind a picture's place."""
+
+    def standing(self, picture_id: int) -> StandingRow | None:
+        """What the agent says of a picture, and the correction that decides; None before its first round."""
+        with self._moment() as connection:
+            said = opinion.machine_of(connection, [picture_id])
+            if len(said.picture_N) == 0:
+                return None
+            kind = int(said.cluster_N[0])
+            fact = deciding(picture_id, kind, opinion.facts(connection))
+            placed = None
+            if fact is not None:
+                event = connection.execute(select(events).where(events.c.id == fact.event_id)).one()
+                placed = PlacedRow(event.id, EventType(event.type), event.actor, event.at)
+            cluster_id = None if kind == opinion.NONE else kind
+            return StandingRow(cluster_id, float(said.probability_N[0]), bool(said.core_N[0]), placed)
+
+    def seen_as(self, cluster_ids: Sequence[int]) -> list[int]:
+        """The kinds in which people see what the agent says of these: those that they have merged them into."""
+        with self._moment() as connection:
+            facts = opinion.facts(connection)
+        return [followed(kind, facts) for kind in cluster_ids]
+
+    def decided(self) -> set[int]:
+        """All pictures that a correction decides."""
+        with self._moment() as connection:
+            return set(opinion.all_decided(connection))
+
+    def hidden(self) -> set[int]:
+        """Kinds that people have hidden."""
+        with self._moment() as connection:
+            return set(connection.execute(select(clusters.c.id).where(clusters.c.hidden)).scalars())
+
+    def unassigned_of(self, picture_ids: Sequence[int]) -> list[int]:
+        """Those of these pictures that a round has looked at and that belong nowhere as people see it, by id."""
+        with self._moment() as connection:
+            seen = opinion.visible_of(connection, picture_ids)
+        return [int(i) for i in seen.picture_N[seen.cluster_N == opinion.NONE]]
+
+    def exemplars(self, cluster_id: int) -> list[int]:
+        """Pictures that represent a kind, the one in the middle first."""
+        with self._moment() as connection:
+            kept = connection.execute(select(clusters.c.exemplars).where(clusters.c.id == cluster_id)).scalar()
+        return list(kept or [])
+
+    def names(self) -> dict[int, str]:
+        """Names of kinds, "" where they have none."""
+        with self._moment() as connection:
+            return journal.names(connection, None)

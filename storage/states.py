@@ -1,0 +1,19 @@
+"""Small values under a key, written within somebody's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, update
+
+from storage.schema import state
+
+VOTERS = "voters"
+"""Key of what the last round's votes were made of."""
+
+
+def put(connection: Connection, key: str, value: object, at: datetime) -> None:
+    """Keep one JSON value under a key, in place of the one before."""
+    known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
+    if known.rowcount == 0:
+        connection.execute(insert(state).values(key=key, value=value, at=at))
