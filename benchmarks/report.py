@@ -3,7 +3,7 @@
     python -m benchmarks.report
 
 The text between `<!-- VIEW STREAM -->` and `<!-- end -->` is written anew; STREAM names a folder of results and VIEW is
-`arms` or `weights`, or VIEW is `gains` and STREAM a folder of such folders.
+`arms`, `weights` or `recipes`, or VIEW is `gains` and STREAM a folder of such folders.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 RESULTS = Path(__file__).resolve().parent / "results" / "stream"
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "learning.md"
 MARKED = re.compile(
-    r"(<!-- (?P<view>arms|weights|gains) (?P<stream>[\w./-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
+    r"(<!-- (?P<view>arms|weights|recipes|gains) (?P<stream>[\w./-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL
 )
 
 Result = Mapping[str, Any]
@@ -39,6 +39,10 @@ def _kinds(key: str, scale: float = 1) -> Column:
 
 def _final(key: str, scale: float = 1) -> Column:
     return lambda result: None if result["final"][key] is None else scale * result["final"][key]
+
+
+def _recipe(recipe: str, key: str) -> Column:
+    return lambda result: None if recipe not in result["final"] else result["final"][recipe][key.lower()]
 
 
 Columns = Mapping[str, tuple[Column, int]]
@@ -76,7 +80,14 @@ GAINS: Columns = {
 }
 """What the default is compared in with the network that it was born with."""
 
-VIEWS = {"arms": ARMS, "weights": WEIGHTS}
+RECIPES: Columns = {
+    f"{name} {key}": (_recipe(recipe, key), digits)
+    for name, recipe in (("Taxon", "kinds"), ("k-means", "k_means_silhouette"), ("DBSCAN", "dbscan"))
+    for key, digits in (("NMI", 3), ("accuracy", 3), ("kinds", 0))
+}
+"""What people would do with the same embeddings: k-means with k by silhouette, and DBSCAN."""
+
+VIEWS = {"arms": ARMS, "weights": WEIGHTS, "recipes": RECIPES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
