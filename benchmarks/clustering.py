@@ -247,7 +247,7 @@ def separated(count: int, options: argparse.Namespace) -> Embedded:
     """Kinds that nothing lies between."""
     rng = np.random.default_rng(options.seed)
     centres = rng.normal(size=(CENTRES, DIMS))
-    points = centres[rng.integers(CENTRES, size=count)] + 0.2 * rng.normal(size=(count, DIMS))
+    points = centres[rng.integers(CENTRES, size=count)] + 0.5 * rng.normal(size=(count, DIMS))
     return Embedded(np.arange(1, count + 1), points.astype(np.float16), None)
 
 
@@ -261,7 +261,8 @@ def cifar10(count: int, options: argparse.Namespace) -> Embedded:
     vectors_ND, _ = innate_of("cifar10", 10, 5_000, options.seed, Path(options.cache))
     again_N = np.arange(count) % len(vectors_ND)
     rng = np.random.default_rng(options.seed)
-    jitter_ND = 0.2 * rng.normal(size=(count, vectors_ND.shape[1])).astype(np.float32) * vectors_ND.std(axis=0)
+    spread_D = vectors_ND.astype(np.float32).std(axis=0)
+    jitter_ND = 0.2 * spread_D * rng.normal(size=(count, vectors_ND.shape[1])).astype(np.float32)
     return Embedded(np.arange(1, count + 1), (vectors_ND[again_N] + jitter_ND).astype(np.float16), None)
 
 
