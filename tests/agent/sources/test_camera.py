@@ -243,9 +243,7 @@ def test_a_film_waits_for_room_on_the_disk(watched: Watched, until: Until, tmp_p
 
 
 @pytest.mark.parametrize("outages", [2, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-def test_a_real_server_is_killed_hung_and_started_again(
-    watched: Watched, until: Until, outages: int, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_real_server_is_killed_hung_and_started_again(watched: Watched, until: Until, outages: int) -> None:
     reason = why_no_rtsp(FILM)
     if reason:
         pytest.skip(reason)
@@ -267,7 +265,7 @@ def test_a_real_server_is_killed_hung_and_started_again(
             before = len(watched.frames())
             server.start()
             began = time.monotonic()
-            assert until(lambda before=before: len(watched.frames()) >= before + 2, SLOW_S), source.detail
+            assert until(lambda before=before: len(watched.frames()) > before, SLOW_S), source.detail
             back_s.append(time.monotonic() - began)
         watched.end()
     finally:
