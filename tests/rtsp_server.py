@@ -16,7 +16,8 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-TIMES = 30
+TIMES = 6
+"""Each more makes the server slower to answer its first visitor, because all of them are opened then."""
 
 
 def main(port: str, film: str, path: str = "/film") -> None:
@@ -24,7 +25,7 @@ def main(port: str, film: str, path: str = "/film") -> None:
     again = " ".join(f'filesrc location="{film}" ! qtdemux ! queue ! joined.' for _ in range(TIMES))
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( concat name=joined ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 {again} )")
-    factory.set_shared(True)
+    factory.set_shared(False)  # each visitor begins with a key frame; the next one may be 20 s away
     factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")

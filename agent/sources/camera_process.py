@@ -214,6 +214,7 @@ class _Lens:
     def _offer(self, shot: Shot, captured_at: datetime) -> None:
         frame = self._recorder.take(shot, captured_at)
         if frame is not None:
+            self._beat(now=True)  # nobody gets a frame from a camera that they think is away
             self._may_send = False
             self._pipe.send(Kept(frame))
 

@@ -28,6 +28,7 @@ from agent.frame import Frame
 from agent.inbox import LIVE_ROOM, Inbox
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
+from agent.sources.outages import Outages
 from agent.sources.protocol import Source
 from storage.queries import Queries
 from storage.rows import PictureRow
@@ -84,6 +85,7 @@ class Agent:
     def __init__(self, home: Path, store: Store, queries: Queries, pool: DecodePool, rest: ExitStack) -> None:
         self.queries = queries
         self.inbox = Inbox(CAPACITY)
+        self.outages = Outages()
         self.embedder = BlankEmbedder()
         self.stop = threading.Event()
         self.names: list[str] = []
@@ -153,15 +155,16 @@ class Agent:
 
     def folder(self, root: Path, name: str) -> Source:
         config = FolderConfig(settle_s=0.05, poll_s=0.5, observer="polling")
-        return FolderSource(root, name, config, self._catalogue, self._pool, self.inbox)
+        return FolderSource(root, name, config, self._catalogue, self._pool, self.inbox, note=self.outages.note)
 
     def camera(self, camera: str, *, still: bool = False) -> Source:
         address = parse(camera, still=still)
         config = CameraConfig.model_validate(CAMERA)
         folder = self.home / "frames" / address.name
         return CameraSource(
-            address, config, DecodeConfig(), self._catalogue, self._pool, self.inbox, folder, rng=random.Random(0)
-        )
+            address, config, DecodeConfig(), self._catalogue, self._pool, self.inbox, folder,
+            note=self.outages.note, rng=random.Random(0),
+        )  # fmt: skip
 
     # ---------------------------------------------------------------- what came of it
 
@@ -273,7 +276,13 @@ def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     bad = agent.bad()
     for source in bad:
         agent.begin(source.run)
-    assert agent.wait_for(lambda: bad[0].health == "offline")
+    told: set[object] = set()
+
+    def all_are_told() -> bool:
+        told.update(event.detail["source"] for event in agent.outages.take())
+        return told >= {"gone", "mute", "away", "mute-still"}
+
+    assert agent.wait_for(all_are_told)
     agent.begin(agent.good(kind).run)
     assert agent.wait_for(lambda: len(agent.stored()) >= 20)
     assert [source.name for source in bad if source.health != "offline"] in (["hostile"], ["hostile", "noise"])
