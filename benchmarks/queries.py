@@ -220,7 +220,7 @@ def commands(answers: Answers) -> dict[str, Callable[[], object]]:
 def documented(engine: Engine) -> dict[str, Callable[[], object]]:
     """The SQL of `docs/history.md`, with a time and a picture that there are."""
     with engine.connect() as connection:
-        sha256 = connection.execute(text("SELECT sha256 FROM pictures WHERE id = 5000")).scalar_one()
+        sha256 = connection.execute(text("SELECT sha256 FROM pictures ORDER BY id LIMIT 1")).scalar_one()
     noon = datetime.now(UTC) - SPAN / 2
     page = PAGE.read_text().replace("2026-11-23 12:00:00", f"{noon:%Y-%m-%d %H:%M:%S}").replace("1f0c9a41", sha256[:8])
     questions = re.findall(r"## (\d+)\. ([^\n]+)\n.*?```sql\n(.*?)```", page, flags=re.DOTALL)

@@ -1,0 +1,36 @@
+"""What is counted when identities are measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.identity import Pair, heir, mostly, scores
+
+PAIR = Pair(1, 2, apart_from=3, apart_until=6)
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [([1, 1, 1, 2], {1}), ([1, 1, 2, 2], {1, 2}), ([1, 1, 1, 2, 2, 3], {1, 2}), ([4], {4})],
+)
+def test_a_kind_is_mostly_of_as_few_classes_as_make_it_up(classes: list[int], expected: set[int]) -> None:
+    assert mostly(np.array(classes)) == expected
+
+
+def test_the_heir_has_most_of_what_is_still_assigned() -> None:
+    kind_of = {1: 7, 2: 7, 3: 8, 4: -1, 5: -1, 6: -1}
+    assert heir(np.arange(1, 7), kind_of) == 7
+
+
+def test_a_pair_is_apart_in_its_versions_only() -> None:
+    assert [version for version in range(1, 8) if PAIR.apart(version)] == [3, 4, 5]
+
+
+def test_events_are_right_in_time_and_for_their_classes_and_once() -> None:
+    planted = [(10, PAIR)]
+    right, early, other = (11, frozenset({1, 2})), (9, frozenset({1, 2})), (11, frozenset({1, 5}))
+    assert scores("split", [right], planted) == {"split_f1": 1.0, "split_precision": 1.0, "split_recall": 1.0}
+    assert scores("split", [early, other], planted)["split_f1"] == 0
+    assert scores("split", [right, right], planted)["split_precision"] == 0.5
+    assert scores("split", [], [])["split_precision"] == 1.0
