@@ -35,7 +35,7 @@ from agent.uri import file_uri
 log = structlog.get_logger(__name__)
 
 NAME = "push"
-LOOK_S = 0.05
+LOOK_S = 0.1
 TIDY_S = 60.0
 HEAD_S = 10.0
 """A connection that has not said what it wants by then is closed."""
@@ -145,6 +145,7 @@ class PushSource:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            headers=[("Connection", "close")],  # one request each: who dawdles between two holds none
             limit_concurrency=4 * self._config.at_once + BACKLOG,
             timeout_graceful_shutdown=GRACE_S,
         )

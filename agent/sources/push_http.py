@@ -182,8 +182,6 @@ class Door:
             raise Refused(503, "no_room", "the agent's disk is full", again=True) from None
         except ClientDisconnect:
             raise Refused(400, "broken_off", "the picture did not come whole") from None
-        except (WorkerStartError, RuntimeError):  # the pool is closed, or cannot start its processes
-            raise Refused(503, "failed", "the agent cannot decode now", again=True) from None
         except Refused:
             raise
         except Exception:  # the edge of this request: a locked database or a bug must pass, and others live on
@@ -236,10 +234,13 @@ class Door:
 
     def _stored(self, status: int, sha256: str, number: int) -> Response:
         self.counts["stored" if status == 201 else "repeated"] += 1
-        return JSONResponse({"sha256": sha256, "id": number}, status, {"Connection": "close"})
+        return JSONResponse({"sha256": sha256, "id": number}, status)
 
     async def _decoded(self, path: Path, label: Label) -> Frame | Rejected:
-        item = await asyncio.wrap_future(self._pool.submit(path, label.source))
+        try:
+            item = await asyncio.wrap_future(self._pool.submit(path, label.source))
+        except (WorkerStartError, RuntimeError):  # the pool has no processes, or is closed
+            raise Refused(503, "failed", "the agent cannot decode now", again=True) from None
         if label.captured_at is None:
             return item
         return replace(item, origin=replace(item.origin, captured_at=label.captured_at))
@@ -282,10 +283,7 @@ def _stopping() -> Refused:
 
 
 def _answer(refused: Refused) -> Response:
-    """One connection a request: a sender that dawdles between two holds none."""
-    headers = {"Connection": "close"}
-    if refused.again:
-        headers["Retry-After"] = str(AGAIN_S)
+    headers = {"Retry-After": str(AGAIN_S)} if refused.again else {}
     if refused.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": str(refused), **refused.more}, refused.status, headers)

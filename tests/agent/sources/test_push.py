@@ -244,6 +244,15 @@ def test_a_picture_that_people_had_forgotten_stays_out(door: Make, store: Store)
     assert not one.files()
 
 
+def test_a_request_that_fails_is_told_so_and_the_next_one_is_taken(door: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = door()
+    with monkeypatch.context() as patched:
+        patched.setattr(one.queries, "existing", lambda shas: 1 // 0)
+        answer = one.sender.send(picture(1))
+        assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    assert one.sender.send(picture(1)).status_code == 201
+
+
 def test_a_full_disk_is_said(door: Make, tmp_path: Path) -> None:
     one = door(kept={"free_mb": 1 << 40})
     answer = one.sender.send(picture(1))
@@ -288,6 +297,23 @@ def test_a_sender_that_dawdles_is_given_up(door: Make) -> None:
         slow.settimeout(10)
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
     assert not one.files()
+
+
+def test_who_says_nothing_or_never_ends_to_say_what_it_wants_is_hung_up_on(
+    door: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sources.push.HEAD_S", 0.3)
+    one = door()
+    for said in (b"", b"POST /ingest HTTP/1.1\r\nHost:"):
+        with socket.create_connection(("127.0.0.1", one.sender.port)) as mute:
+            mute.sendall(said)
+            mute.settimeout(10)
+            assert mute.recv(100) == b""
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere"])
+def test_a_connection_is_for_one_request(door: Make, path: str) -> None:
+    assert httpx.get(door().sender.url + path, trust_env=False).headers["Connection"] == "close"
 
 
 def test_a_sender_that_hangs_up_leaves_nothing(door: Make, until: Callable[..., bool]) -> None:
