@@ -2,6 +2,7 @@
 
     folders -> decode pool ----> inbox -> embed thread -> store <- training (main thread)
     cameras (own processes) -> inbox                      store <- clusterer (own process)
+    push (HTTP, own thread) -> decode pool -> inbox
 
 The main thread trains, and looks at the stop flag between updates.
 """
@@ -39,7 +40,7 @@ from agent.sources.folder import FolderSource
 from agent.sources.outages import Outages, still_away
 from agent.sources.protocol import Source
 from agent.supervisor import GaveUp, Supervisor
-from agent.uri import FRAMES
+from agent.uri import FRAMES, PUSHED
 from storage.queries import Queries
 from storage.records import EventType
 from storage.rows import EventRow
@@ -72,7 +73,7 @@ class Agent:
         self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
         self._outages = Outages(still_away((row.type, dict(row.detail)) for row in self._told()))
-        self._sources: list[Source] = [*self._folders(data), *self._cameras(data)]
+        self._sources: list[Source] = [*self._folders(data), *self._cameras(data), *self._pushed(data)]
         spawn = multiprocessing.get_context("spawn")
         self._cluster_stop, self._cluster_drain = spawn.Event(), spawn.Event()
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
@@ -102,6 +103,15 @@ class Agent:
             )
             for address in addresses(self._config.camera.watch, self._config.camera.snapshot.watch)
         ]  # fmt: skip
+
+    def _pushed(self, data: Path) -> list[Source]:
+        if not self._config.push.listen:
+            return []
+        from agent.sources.push import PushSource  # imports a web server
+
+        catalogue = StoreCatalogue(self._store, self._queries)
+        folder = data.resolve() / PUSHED
+        return [PushSource(self._config.push, catalogue, self._pool, self._inbox, folder, note=self._outages.note)]
 
     def _told(self) -> list[EventRow]:
         """Events about sources, oldest first."""

@@ -9,7 +9,7 @@ from storage.store import Store
 
 
 class StoreCatalogue:
-    """`agent.sources.protocol.Catalogue` on the database."""
+    """`agent.sources.protocol.Catalogue` on the database, which also knows pictures by their content."""
 
     def __init__(self, store: Store, queries: Queries) -> None:
         self._store = store
@@ -20,6 +20,9 @@ class StoreCatalogue:
 
     def present_uris(self, source: str) -> Iterator[str]:
         return self._queries.present_uris(source)
+
+    def existing(self, shas: Sequence[str]) -> dict[str, int]:
+        return self._queries.existing(shas)
 
     def mark_missing(self, uris: Sequence[str]) -> None:
         self._store.mark_missing(uris)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from agent.address import parse as parse_address
+from agent.listen import parse as parse_listen
 from agent.masks import parse as parse_mask
 
 
@@ -74,13 +75,18 @@ class GatesConfig(Section):
     keepalive_s: float = Field(600, ge=0, description="one picture is kept after so long whatever motion says")
 
 
-class KeptConfig(Section):
-    """Pictures of cameras on the disk, for each camera (`agent.sources.keeping`); the oldest go first."""
+class RetentionConfig(Section):
+    """How long files are kept that are ours to delete (`agent.sources.retention`); the oldest go first."""
 
-    quality: int = Field(90, ge=1, le=95, description="of JPEG")
     days: float = Field(30, gt=0, description="older files are deleted; what was learned and the thumbnails stay")
     max_mb: int = Field(5_000, ge=1, description="more are deleted")
     free_mb: int = Field(1_024, ge=0, description="room left on the disk, at least; else files go, then none is kept")
+
+
+class KeptConfig(RetentionConfig):
+    """Pictures of cameras on the disk, for each camera (`agent.sources.keeping`); the oldest go first."""
+
+    quality: int = Field(90, ge=1, le=95, description="of JPEG")
 
 
 class SnapshotConfig(Section):
@@ -107,6 +113,38 @@ class CameraConfig(Section):
     gates: GatesConfig = GatesConfig()
     kept: KeptConfig = KeptConfig()
     snapshot: SnapshotConfig = SnapshotConfig()
+
+
+TOKEN_LENGTH = 16
+
+
+def _listen(text: str) -> str:
+    if text:
+        parse_listen(text)
+    return text
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not (len(text) >= TOKEN_LENGTH and text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError(f"a token has at least {TOKEN_LENGTH} letters, digits and signs, and no spaces")
+    return secret
+
+
+class PushConfig(Section):
+    """Pictures that other programs and machines send by HTTP (`agent.sources.push`)."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        "", description="HOST:PORT to receive pictures at, or a port of this machine alone; empty: none are received"
+    )
+    token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+        SecretStr(""), description="what senders must know; rather set TAXON_PUSH__TOKEN than write it into a file"
+    )
+    max_mb: int = Field(64, ge=1, description="a larger picture is refused")
+    at_once: int = Field(16, ge=1, le=256, description="requests in hand; more are told to come again")
+    read_s: float = Field(60, gt=0, description="a sender that takes longer is given up")
+    wait_s: float = Field(30, gt=0, description="a picture that is not stored within this time is to be sent again")
+    kept: RetentionConfig = RetentionConfig()
 
 
 class DecodeConfig(Section):
@@ -292,6 +330,7 @@ class Config(Section):
     device: str = Field("auto", description="auto | cpu | cuda | cuda:N | mps")
     folder: FolderConfig = FolderConfig()
     camera: CameraConfig = CameraConfig()
+    push: PushConfig = PushConfig()
     decode: DecodeConfig = DecodeConfig()
     inbox: InboxConfig = InboxConfig()
     encoder: EncoderConfig = EncoderConfig()

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import FrameType
 
 from agent.address import addresses
-from agent.config import CameraConfig, Config
+from agent.config import TOKEN_LENGTH, CameraConfig, Config, PushConfig
 from agent.cores import share_cores
 from agent.errors import ConfigError
+from agent.listen import parse as parse_listen
 from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
@@ -38,13 +39,15 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
     Raises:
         SourceError: a watched folder or a video file is missing.
         StoreLocked: another agent runs on this data directory, or on its database.
-        ConfigError: the data directory was begun with another network; a camera can never work.
+        ConfigError: the data directory was begun with another network; a camera can never work;
+            pictures would be received from anybody.
         StorageError: it was begun with another database, or its database cannot be opened.
     """
     for folder in config.folder.watch:
         if not folder.is_dir():
             raise SourceError(f"{folder}: no such folder; make it, or watch another with --watch DIR")
     check_cameras(config.camera, once=once)
+    check_push(config.push, once=once)
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(DataLock(data))
@@ -92,6 +95,21 @@ def check_cameras(config: CameraConfig, *, once: bool) -> None:
             raise SourceError(f"{camera.url}: no such file; give another one with --camera {camera.name}=FILE")
         if once and camera.kind in ("stream", "device"):
             raise ConfigError(f"camera {camera.name} never ends; leave out --once, it is for folders and films")
+
+
+def check_push(config: PushConfig, *, once: bool) -> None:
+    """What can be said before anybody sends a picture.
+
+    Raises:
+        ConfigError: other machines could send without a token, or `once` is asked of what never ends.
+    """
+    if not config.listen:
+        return
+    if once:
+        raise ConfigError("receiving pictures (push.listen) never ends; leave out --once, or --push")
+    if not (parse_listen(config.listen).loopback or config.token.get_secret_value()):
+        remedy = f"set TAXON_PUSH__TOKEN to {TOKEN_LENGTH} letters or more in the environment, or listen on 127.0.0.1"
+        raise ConfigError(f"other machines reach {config.listen}, and there is no token; {remedy}")
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.address import Address, addresses
-from agent.config import CameraConfig, Config
+from agent.config import TOKEN_LENGTH, CameraConfig, Config, PushConfig
+from agent.listen import parse as parse_listen
 from agent.sources.mounts import filesystem_of, misses_events
 from storage.engine import database_url, open_engine
 from storage.errors import NotFound, StorageError
@@ -51,6 +52,7 @@ def examine(config: Config, data: Path, watched: Sequence[Path]) -> list[Finding
     for folder in watched:
         findings += watched_folder(folder)
     findings += cameras(config.camera)
+    findings += push(config.push)
     url = config.storage.url or database_url(data)
     return [*findings, *data_directory(data, url), *database(url)]
 
@@ -190,6 +192,27 @@ def _reached(camera: Address, config: CameraConfig) -> Finding:
         reason = error.strerror or "no answer in time"
         return Finding(subject, WARN, f"{host}:{port}: {reason}", "check address and network; `run` goes on trying")
     return Finding(subject, OK, f"{host}:{port} answers")
+
+
+# -------------------------------------------------------------------------- receiving
+
+
+def push(config: PushConfig) -> Iterator[Finding]:
+    """Whether pictures could be received, and from whom; silent where none are."""
+    if not config.listen:
+        return
+    listen = parse_listen(config.listen)
+    if not (listen.loopback or config.token.get_secret_value()):
+        remedy = f"set TAXON_PUSH__TOKEN to {TOKEN_LENGTH} letters or more, or listen on 127.0.0.1"
+        yield Finding("push token", FAIL, f"none, and other machines reach {listen}", remedy)
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    try:
+        socket.create_server((listen.host, listen.port), family=family).close()
+    except OSError as error:
+        remedy = "stop what listens there (perhaps the agent itself), or give another --push HOST:PORT"
+        yield Finding("push", WARN, f"{listen}: {error.strerror or error}", remedy)
+    else:
+        yield Finding("push", OK, f"{listen} is free")
 
 
 # -------------------------------------------------------------------------- the data directory

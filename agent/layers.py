@@ -7,6 +7,7 @@ them, so that `1e-3` means the same everywhere (YAML 1.1 alone would call it a s
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from agent.redaction import without_login
 PREFIX = "TAXON_"
 NULL = "tag:yaml.org,2002:null"
 CLOSE = 0.75
+IPV6_AND_PORT = re.compile(r"\[[0-9A-Fa-f:.]+\]:[0-9]+")
 
 Value = str | list["Value"] | dict[str, "Value"]
 
@@ -134,8 +136,8 @@ def read_overrides(overrides: Sequence[str], keys: Collection[str]) -> Layer:
 
 
 def _parsed(text: str, where: str) -> Value:
-    """Lists are written as in YAML; everything else is taken as it stands."""
-    if not text.startswith(("[", "{")):
+    """Lists are written as in YAML; everything else, such as [::1]:8080, is taken as it stands."""
+    if not text.startswith(("[", "{")) or IPV6_AND_PORT.fullmatch(text):
         return text
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

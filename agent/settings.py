@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from agent.config import Config
@@ -90,7 +90,8 @@ def _explained(error: ValidationError, given: Layer, keys: Mapping[str, FieldInf
     key = _key(first["loc"], given)
     problem = _problem(first["type"], first["msg"], keys[key])
     more = len({_key(other["loc"], given) for other in errors}) - 1
-    return f"{given[key].where}: {key} {problem}, not {_shown(given[key])}" + (f" (and {more} more)" if more else "")
+    shown = "" if keys[key].annotation is SecretStr else f", not {_shown(given[key])}"
+    return f"{given[key].where}: {key} {problem}{shown}" + (f" (and {more} more)" if more else "")
 
 
 def _key(location: tuple[int | str, ...], given: Layer) -> str:
@@ -122,8 +123,8 @@ def _shown(one: Given) -> str:
 def write_effective(config: Config, data: Path) -> None:
     """Write DATA/taxon.yaml, by which readers find the database.
 
-    It holds `storage.url` as it is, password included, so only its owner may read it. Logins of cameras are left out,
-    since no reader needs them.
+    It holds `storage.url` as it is, password included, so only its owner may read it. Logins of cameras and tokens are
+    left out, since no reader needs them.
     """
     path = data / EFFECTIVE
     temporary = path.with_name(f".{EFFECTIVE}.{os.getpid()}.tmp")
@@ -149,7 +150,8 @@ def effective_yaml(config: BaseModel, *, comments: bool = True, redact: bool = T
             lines.append(f"\n{head}{name}:\n{textwrap.indent(body, '  ')}")
         else:
             head = _comment(meaning(field)) if comments else ""
-            lines.append(head + _line(name, values[name], redact))
+            secret = isinstance(section, SecretStr)  # whether there is one may be seen; a file says nothing of it
+            lines.append(head + _line(name, values[name] if redact or not secret else "", redact))
     return "".join(lines)
 
 

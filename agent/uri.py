@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 
 FRAMES = "frames"
-"""Folder of the data directory for what cameras gave: the only pictures whose files are ours to delete."""
+"""Folder of the data directory for what cameras gave."""
+
+PUSHED = "pushed"
+"""Folder of the data directory for what was sent to us."""
+
+OURS = (FRAMES, PUSHED)
+"""Where the only pictures lie whose files are ours to delete."""
 
 
 def file_uri(path: str | Path) -> str:

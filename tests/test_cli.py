@@ -504,8 +504,9 @@ def test_pictures_are_forgotten(call: Call, own: Path) -> None:
     assert call("forget", sha(0), *where).code == 3
 
 
-def test_a_camera_s_file_is_forgotten_with_its_picture(call: Call, own: Path) -> None:
-    ours, theirs = own / "frames" / "front" / "2026-11-25" / "093012.000000.jpg", own / "theirs.jpg"
+@pytest.mark.parametrize("kept", ["frames/front/2026-11-25/093012.000000.jpg", "pushed/3f/3f00-gate.jpg"])
+def test_a_file_of_ours_is_forgotten_with_its_picture(call: Call, own: Path, kept: str) -> None:
+    ours, theirs = own / kept, own / "theirs.jpg"
     ours.parent.mkdir(parents=True)
     engine = open_engine(database_url(own))
     for path in (ours, theirs):

@@ -12,7 +12,7 @@ import typer
 from agent.commands.doors import writing
 from agent.commands.options import DATA, Data, Json, person
 from agent.commands.output import print_json
-from agent.uri import FRAMES
+from agent.uri import OURS
 
 NEW = "new"
 
@@ -78,12 +78,12 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
 
 
 def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
-    """Remove pictures for good: rows, thumbnail, embeddings, what a camera left, the learner's memory. No undo."""
+    """Remove pictures for good: rows, thumbnail, embeddings, what we kept of it, the learner's memory. No undo."""
     with writing(data) as (store, queries):
         places = queries.places(shas)
         event = store.forget(shas, person())
         for uri in places:
-            if Path(uri).is_relative_to(data.resolve() / FRAMES):
+            if any(Path(uri).is_relative_to(data.resolve() / folder) for folder in OURS):
                 Path(uri).unlink(missing_ok=True)
     if as_json:
         print_json({"event": event})

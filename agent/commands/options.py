@@ -23,6 +23,9 @@ Watch = Annotated[list[Path], typer.Option("--watch", metavar="DIR", help="Folde
 Camera = Annotated[
     list[str], typer.Option("--camera", metavar="NAME=URL", help="Camera or video file; may be given again.")
 ]
+Push = Annotated[
+    str | None, typer.Option("--push", metavar="HOST:PORT", help="Receive pictures by HTTP there; see docs/sources.md.")
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As it stood then: 2026-11-22, 3d, monday.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Not before: 2026-11-22, 2h, yesterday.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Not after.")]
@@ -71,6 +74,11 @@ def moment(text: str | None, option: str) -> datetime | None:
 def with_cameras(overrides: list[str], cameras: list[str]) -> list[str]:
     """What `--set` gave, and the cameras that `--camera` gave as one more of them."""
     return [*overrides, f"camera.watch={json.dumps(cameras)}"] if cameras else overrides
+
+
+def with_push(overrides: list[str], push: str | None) -> list[str]:
+    """Likewise for what `--push` gave."""
+    return overrides if push is None else [*overrides, f"push.listen={push}"]
 
 
 def person() -> str:

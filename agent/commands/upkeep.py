@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DATA, Camera, ConfigFile, Data, Json, Sets, Watch, with_cameras
+from agent.commands.options import DATA, Camera, ConfigFile, Data, Json, Push, Sets, Watch, with_cameras, with_push
 from agent.commands.output import print_json
 
 config = typer.Typer(help="The configuration: show it, check it.", rich_markup_mode=None)
@@ -43,6 +43,7 @@ def check(file: ConfigFile = None, overrides: Sets = []) -> None:  # noqa: B006
 def doctor(
     watch: Watch = [],  # noqa: B006
     camera: Camera = [],  # noqa: B006
+    push: Push = None,
     file: ConfigFile = None,
     overrides: Sets = [],  # noqa: B006
     data: Data = DATA,
@@ -56,7 +57,7 @@ def doctor(
     hide_arguments()
     if file is None and (data / EFFECTIVE).is_file():
         file = data / EFFECTIVE
-    settings = load_config(file, with_cameras(overrides, camera))
+    settings = load_config(file, with_push(with_cameras(overrides, camera), push))
     findings = examine(settings, data, watch or list(settings.folder.watch))
     if as_json:
         print_json(findings)

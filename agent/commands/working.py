@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.commands.doors import writing
-from agent.commands.options import DATA, Camera, ConfigFile, Data, Sets, Watch, person, with_cameras
+from agent.commands.options import DATA, Camera, ConfigFile, Data, Push, Sets, Watch, person, with_cameras, with_push
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 def run(
     watch: Watch = [],  # noqa: B006 (read only; typer needs the empty list)
     camera: Camera = [],  # noqa: B006
+    push: Push = None,
     config: ConfigFile = None,
     overrides: Sets = [],  # noqa: B006
     once: Annotated[bool, typer.Option("--once", help="Sort what lies there now, to the end, and exit.")] = False,
     data: Data = DATA,
 ) -> None:
-    """Watch folders and cameras, learn, and sort what arrives into kinds; until Ctrl-C."""
+    """Watch folders and cameras, receive pictures, learn, and sort what arrives into kinds; until Ctrl-C."""
     try:
         from agent.redaction import hide_arguments
 
         hide_arguments()
-        settings = _settings(config, overrides, watch, camera)
+        settings = _settings(config, with_push(overrides, push), watch, camera)
         from agent.daemon import run_daemon
 
         code = run_daemon(settings, data, once=once, live=_on_terminal())
@@ -47,8 +48,9 @@ def _settings(file: Path | None, overrides: list[str], watch: list[Path], camera
 
     config = load_config(file, with_cameras(overrides, cameras))
     folders = tuple(Path(os.path.abspath(folder)) for folder in watch or config.folder.watch)
-    if not folders and not config.camera.watch and not config.camera.snapshot.watch:
-        raise ConfigError("nothing to watch; give --watch DIR or --camera NAME=URL, or name them in the configuration")
+    if not (folders or config.camera.watch or config.camera.snapshot.watch or config.push.listen):
+        given = "--watch DIR, --camera NAME=URL or --push HOST:PORT"
+        raise ConfigError(f"nothing to watch; give {given}, or name them in the configuration")
     return config.model_copy(update={"folder": config.folder.model_copy(update={"watch": folders})})
 
 

@@ -1,5 +1,7 @@
 """Which kept files must go: the old, then the oldest while there are too many bytes or too little room.
 
+They lie in folders of one folder: a camera's by day, what was pushed by hash.
+
 Age counts from when a file was kept, not from when it was taken: a film from last year is new here.
 """
 
@@ -11,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config import KeptConfig
+from agent.config import RetentionConfig
 from agent.sources.keeping import SUFFIX, TEMPORARY
 
 DAY_S = 86_400
@@ -26,7 +28,7 @@ class KeptFile:
     size_bytes: int
 
 
-def doomed(files: Sequence[KeptFile], config: KeptConfig, now_s: float, free_bytes: int) -> list[KeptFile]:
+def doomed(files: Sequence[KeptFile], config: RetentionConfig, now_s: float, free_bytes: int) -> list[KeptFile]:
     """The files that must go, oldest first.
 
     Args:
@@ -44,9 +46,11 @@ def doomed(files: Sequence[KeptFile], config: KeptConfig, now_s: float, free_byt
     return going
 
 
-def listing(folder: Path) -> list[KeptFile]:
-    """All files that were kept in a camera's folder; none where there is no folder."""
-    return [_kept(entry) for entry in _files(folder) if entry.name.endswith(SUFFIX)]
+def listing(folder: Path, suffix: str = SUFFIX) -> list[KeptFile]:
+    """All whole files that were kept there and end so; none where there is no folder."""
+    return [
+        _kept(entry) for entry in _files(folder) if entry.name.endswith(suffix) and not entry.name.endswith(TEMPORARY)
+    ]
 
 
 def sweep_torn(folder: Path) -> None:

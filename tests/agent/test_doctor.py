@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import doctor
-from agent.config import CameraConfig, Config
+from agent.config import CameraConfig, Config, PushConfig
 from agent.doctor import FAIL, OK, WARN, Finding
 from storage.engine import database_url, open_engine
 from storage.migrate import migrate
@@ -100,6 +100,19 @@ def test_cameras_are_reached_or_it_is_said_why(tmp_path: Path, monkeypatch: pyte
     assert verdicts == {"there": OK, "away": WARN, "film": OK, "gone": FAIL, "unset": FAIL}
     assert all(finding.remedy for finding in found.values() if finding.verdict != OK)
     assert "secret" not in str(found)
+
+
+def test_receiving_needs_a_free_port_and_off_this_machine_a_token() -> None:
+    assert not list(doctor.push(PushConfig()))
+    with cameras.Server(silent) as server:
+        (taken,) = doctor.push(PushConfig(listen=server.host))
+    assert (taken.verdict, "use" in taken.message) == (WARN, True)
+    listen = f"0.0.0.0:{free_port()}"
+    found = by_subject(list(doctor.push(PushConfig(listen=listen))))
+    assert {name: finding.verdict for name, finding in found.items()} == {"push token": FAIL, "push": OK}
+    token = "a-token-for-the-tests"
+    (free,) = doctor.push(PushConfig.model_validate({"listen": listen, "token": token}))
+    assert (free.verdict, token in str(free)) == (OK, False)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")

@@ -243,6 +243,25 @@ def test_logins_of_cameras_stay_out_of_what_is_written(tmp_path: Path) -> None:
         assert "token" not in message
 
 
+def test_a_token_stays_out_of_messages_files_and_eyes(tmp_path: Path) -> None:
+    token = "t0ken-of-17-chars"
+    config = load_config(environment={"TAXON_PUSH__TOKEN": token})
+    assert config.push.token.get_secret_value() == token
+    write_effective(config, tmp_path)
+    for text in (str(config), effective_yaml(config), (tmp_path / EFFECTIVE).read_text()):
+        assert token not in text
+    assert not load_config(tmp_path / EFFECTIVE, environment=NOTHING).push.token.get_secret_value()
+    message = refused(None, "push.token=t0ken")
+    assert ("push.token" in message, "at least 16" in message, "t0ken" in message) == (True, True, False)
+    assert "with space" not in refused(None, TAXON_PUSH__TOKEN="with space inside it")
+
+
+@pytest.mark.parametrize("listen", ["8080x", "host", "host:0", "host:65536", "a b:80", "http://host:80"])
+def test_where_to_listen_is_host_and_port(listen: str) -> None:
+    assert "push.listen is wrong: give HOST:PORT" in refused(None, f"push.listen={listen}")
+    assert load_config(None, ["push.listen=[::1]:8080"], environment=NOTHING).push.listen == "[::1]:8080"
+
+
 def test_a_preset_of_augmentations_fills_in_what_is_not_given() -> None:
     config = load_config(None, ["augment.preset=photos", "augment.flip=0.1"], environment={})
     assert config.augment.flip == 0.1

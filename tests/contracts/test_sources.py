@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from agent.address import parse
 from agent.catalogue import StoreCatalogue
-from agent.config import CameraConfig, DecodeConfig, FolderConfig
+from agent.config import CameraConfig, DecodeConfig, FolderConfig, PushConfig
 from agent.decode import DecodePool
 from agent.embed_worker import EmbedWorker
 from agent.frame import Frame
@@ -30,11 +31,13 @@ from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
 from agent.sources.outages import Outages
 from agent.sources.protocol import Source
+from agent.sources.push import PushSource
 from storage.queries import Queries
 from storage.rows import PictureRow
 from storage.store import Store
 from tests.cameras import Server, free_port, jpegs, mjpeg, silent, still
 from tests.films import write_film
+from tests.senders import Sender
 
 SLOW_S = 90.0
 STOP_S = 2.0
@@ -58,12 +61,17 @@ CAMERA: dict[str, Any] = {
 
 LOSSLESS = ("folder", "film")
 LOSSY = ("stream", "still")
-ALL = (*LOSSLESS, *LOSSY)
+PUSHED = ("push", "crowd")
+"""One sender that waits for its answers, and many at once."""
+ORDERED = (*LOSSLESS, *LOSSY, "push")
+FULL = (*LOSSLESS, *LOSSY, "crowd")
+"""Those that can fill an inbox."""
 
-LEARNER_S = {"folder": 0.03, "film": 0.03, "stream": 0.3, "still": 1.0}
+LEARNER_S = {"folder": 0.03, "film": 0.03, "stream": 0.3, "still": 1.0, "crowd": 0.3}
 """A tenth of the speed at which each source yields, roughly: so long a picture."""
 
 ENOUGH = 12
+CROWD = 12
 
 
 class BlankEmbedder:
@@ -129,6 +137,8 @@ class Agent:
         if kind == "film":
             film = self.home / "film.mp4"
             return self.camera(f"good={film if film.exists() else write_film(film, PICTURES / FPS)}")
+        if kind in PUSHED:
+            return self.push(1 if kind == "push" else CROWD)
         if kind == "stream":
             server = self._rest.enter_context(Server(mjpeg(jpegs(PICTURES), fps=30)))
             return self.camera(f"good=http://{server.host}/video")
@@ -151,6 +161,7 @@ class Agent:
             self.camera(f"mute=rtsp://{server.host}/1"),
             self.camera(f"away=rtsp://127.0.0.1:{free_port()}/1"),
             self.camera(f"mute-still=http://{server.host}/1.jpg", still=True),
+            self.door(int(server.host.rpartition(":")[2])),
         ]
 
     def folder(self, root: Path, name: str) -> Source:
@@ -165,6 +176,17 @@ class Agent:
             address, config, DecodeConfig(), self._catalogue, self._pool, self.inbox, folder,
             note=self.outages.note, rng=random.Random(0),
         )  # fmt: skip
+
+    def push(self, senders: int) -> Source:
+        """A door, and who sends through it: one all pictures, or each of many some."""
+        port, pictures = free_port(), jpegs(PICTURES)
+        for number in range(senders):
+            self.begin(partial(Sender(port).send_all, pictures[number::senders]))
+        return self.door(port)
+
+    def door(self, port: int) -> Source:
+        config = PushConfig.model_validate({"listen": str(port), "wait_s": 1, "kept": {"free_mb": 0}})
+        return PushSource(config, self._catalogue, self._pool, self.inbox, self.home / "pushed", rng=random.Random(0))
 
     # ---------------------------------------------------------------- what came of it
 
@@ -213,7 +235,7 @@ def test_all_of_what_ends_is_stored_in_order_and_once_however_often_it_is_read(a
     assert len(list(agent.queries.present_uris("good"))) == PICTURES
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ORDERED)
 def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None:
     agent.see()
     agent.begin(agent.good(kind).run)
@@ -226,14 +248,14 @@ def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None
     assert len(uris) == len(set(uris)) >= len(rows)
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", FULL)
 def test_a_source_stops_in_time_while_it_works_and_while_nobody_takes_what_it_yields(agent: Agent, kind: str) -> None:
     agent.begin(agent.good(kind).run)  # nobody sees
     assert agent.wait_for(lambda: agent.inbox.depth >= CAPACITY)
     assert agent.end() < STOP_S
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", FULL)
 def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent, kind: str) -> None:
     agent.embedder.picture_s = LEARNER_S[kind]
     before, most = living_frames(), 0
@@ -255,7 +277,7 @@ def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent
         assert source.counts["busy"] > 0
 
 
-@pytest.mark.parametrize("kind", ["film", *LOSSY])
+@pytest.mark.parametrize("kind", ["film", *LOSSY, "crowd"])
 def test_a_backlog_of_files_leaves_room_for_a_camera(agent: Agent, kind: str) -> None:
     backlog = agent.home / "backlog"
     backlog.mkdir()
@@ -270,7 +292,7 @@ def test_a_backlog_of_files_leaves_room_for_a_camera(agent: Agent, kind: str) ->
     assert len(agent.stored()) >= 5
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ORDERED)
 def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     agent.see()
     bad = agent.bad()

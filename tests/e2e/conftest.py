@@ -51,9 +51,11 @@ class Taxon:
 
     def start(self, *overrides: str, learning: bool = False, camera: str = "") -> subprocess.Popen[bytes]:
         cameras = ("--camera", camera) if camera else ()
-        arguments = self.command("run", "--watch", str(self.folder), *cameras, *_sets(overrides, learning))
+        return self.start_bare("run", "--watch", str(self.folder), *cameras, *_sets(overrides, learning))
+
+    def start_bare(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=ROOT)
+            process = subprocess.Popen(self.command(*arguments), stdout=log, stderr=log, cwd=ROOT)
         self._running.append(process)
         return process
 
