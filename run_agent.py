@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import asking, correcting, explaining, pictures, teaching, upkeep, working
+from agent.commands import asking, correcting, explaining, gallery, pictures, teaching, upkeep, working
 
 INTERNAL, USAGE, STORAGE = 1, 2, 3
 INTERRUPTED = 130
@@ -33,6 +33,7 @@ app = typer.Typer(
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history,
     pictures.pictures, pictures.picture, pictures.changes, pictures.export,
+    gallery.gallery,
     explaining.nearest, explaining.explain, explaining.review,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
     teaching.teach, correcting.forget,
