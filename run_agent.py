@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import asking, correcting, explaining, pictures, teaching, upkeep, working
+from agent.commands import asking, correcting, explaining, gallery, pictures, teaching, upkeep, working
 from storage.redaction import redacted
 
 INTERNAL, USAGE, STORAGE = 1, 2, 3
@@ -34,6 +34,7 @@ app = typer.Typer(
 for verb in (
     working.run, asking.status, asking.clusters, asking.cluster, asking.history,
     pictures.pictures, pictures.picture, pictures.changes, pictures.export,
+    gallery.gallery,
     explaining.nearest, explaining.explain, explaining.review,
     correcting.rename, correcting.hide, correcting.move, correcting.merge, correcting.split, correcting.undo,
     teaching.teach, correcting.forget,

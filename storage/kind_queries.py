@@ -18,7 +18,7 @@ from storage.fold import NEWBORN, Face
 from storage.picture_queries import borderline
 from storage.reader import Reader
 from storage.records import ClusterState, EventType, VersionState
-from storage.rows import ClusterDetail, ClusterRow, EventRow, StatusRow
+from storage.rows import ClusterDetail, ClusterRow, EventRow, SizeRow, StatusRow
 from storage.schema import (
     cluster_parents,
     cluster_rounds,
@@ -28,6 +28,7 @@ from storage.schema import (
     event_others,
     events,
     pictures,
+    revisions,
 )
 from storage.visible import revision_at
 
@@ -84,6 +85,15 @@ class KindQueries(Reader):
                 children=tuple(connection.execute(born.order_by(cluster_parents.c.cluster_id)).scalars()),
                 events=tuple(_history(connection, until=as_of, cluster=cluster_id)),
             )
+
+    def sizes(self, as_of: datetime | None = None) -> list[SizeRow]:
+        """How the kinds grew and shrank, by kind and then by time; kinds that have ended, too."""
+        grown = select(cluster_rounds.c.cluster_id, revisions.c.at, cluster_rounds.c.size)
+        grown = grown.join(revisions, revisions.c.id == cluster_rounds.c.revision)
+        with self._moment() as connection:
+            until = grown.where(cluster_rounds.c.revision <= revision_at(connection, as_of))
+            rows = connection.execute(until.order_by(cluster_rounds.c.cluster_id, cluster_rounds.c.revision))
+            return [SizeRow(row.cluster_id, row.at, row.size) for row in rows]
 
     def history(
         self,

@@ -92,6 +92,15 @@ class ClusterRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeRow:
+    """How many members a kind had from a moment on."""
+
+    cluster_id: int
+    at: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     id: int
     at: datetime

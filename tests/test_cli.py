@@ -124,12 +124,15 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         (["nearest"], "IMAGE"),
         (["nearest", "abcdef", "--count", "0"], "--count"),
         (["export", "--format", "folders"], "--out"),
+        (["gallery"], "--out"),
+        (["gallery", "--out", "new", "--per-kind", "0"], "--per-kind"),
+        (["gallery", "--out", "run_agent.py"], "not a folder"),
         (["config"], "--help"),
         (["config", "check", "--set", "seed=x"], "seed"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(call: Call, filled: Path, arguments: list[str], says: str) -> None:
-    takes_data = bool(arguments) and arguments[0] in ("clusters", "history", "pictures", "export")
+    takes_data = bool(arguments) and arguments[0] in ("clusters", "history", "pictures", "export", "gallery")
     answer = call(*arguments, *(["--data", str(filled)] if takes_data else []))
     assert answer.code == 2
     assert answer.out == ""

@@ -100,3 +100,18 @@ def test_many_ids_in_one_question(store: Store, queries: Queries) -> None:
     assert found_N.tolist() == ids
     assert len(innate_ND) == 2500
     assert len(queries.known([f"/pictures/{n}.jpg" for n in range(2500)])) == 2500
+
+
+def test_sizes_are_told_by_kind_and_time_as_far_as_they_were_visible(
+    store: Store, queries: Queries, clock: Clock
+) -> None:
+    ids = store.add(pictures(range(10)))
+    one, two = store.allocate_clusters(2)
+    store.add_clustering(round_of(dict.fromkeys(ids, one)))
+    then = clock.now
+    clock.tick()
+    kinds = [ClusterRecord(one, ClusterState.ACTIVE), ClusterRecord(two, ClusterState.ACTIVE)]
+    store.add_clustering(round_of(dict.fromkeys(ids[:2], two), clusters=kinds, through=ids[-1]))
+    told = [(row.cluster_id, row.at, row.size) for row in queries.sizes()]
+    assert told == [(one, then, 10), (one, clock.now, 8), (two, clock.now, 2)]
+    assert [(row.cluster_id, row.size) for row in queries.sizes(then)] == [(one, 10)]
