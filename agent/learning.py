@@ -45,29 +45,24 @@ class Learning:
     def debt_views(self) -> float:
         if not self.enabled:
             return 0.0
-        waiting = min(self._queries.count_after(self._learned_through), self._config.debt_pictures)
+        waiting = min(self._unlearned(self._worker), self._config.debt_pictures)
         return waiting * self._config.views_per_picture
 
-    @property
-    def _learned_through(self) -> int:
-        if self._worker is not None:
-            return self._worker.learned_through
-        through = self._queries.state("learned_through")
-        return through if isinstance(through, int) else 0
+    def _unlearned(self, worker: TrainWorker | None) -> int:
+        through = self._queries.state("learned_through") if worker is None else worker.learned_through
+        return self._queries.count_after(through if isinstance(through, int) else 0)
 
     @property
     def done(self) -> bool:
         """Nothing is left to learn or to publish, or learning is off."""
         if not self.enabled or self._paused():
             return True
-        return not self._something_waits and (self._worker is None or not self._worker.unpublished)
+        worker = self._worker  # read once: while it is asked, the learner may come
+        return not self._something_waits(worker) and (worker is None or not worker.unpublished)
 
-    @property
-    def _something_waits(self) -> bool:
+    def _something_waits(self, worker: TrainWorker | None) -> bool:
         """Pictures to learn from, or a version that a kill kept from becoming ready."""
-        if self._queries.count_after(self._learned_through) > 0:
-            return True
-        return self._worker is None and publication_was_cut_off(self._queries)
+        return self._unlearned(worker) > 0 or (worker is None and publication_was_cut_off(self._queries))
 
     def step(self, *, draining: bool) -> bool:
         """One batch, if there is one; False when there is nothing to do now.
@@ -83,7 +78,7 @@ class Learning:
             raise self._failure
         if self._worker is not None:
             return self._worker.step(draining=draining)
-        if self._thread is None and self._something_waits:
+        if self._thread is None and self._something_waits(None):
             self._thread = threading.Thread(target=self._load, name="load learner", daemon=True)
             self._thread.start()
         return False

@@ -8,6 +8,7 @@ import pytest
 
 from agent.config import LearnerConfig
 from agent.learning import Learning, PausedFlag
+from agent.publication import PUBLISHING
 from agent.train_worker import TrainWorker
 from storage.queries import Queries
 from storage.records import Event, EventType
@@ -70,6 +71,22 @@ def test_a_version_that_a_kill_cut_off_is_published_after_all(store: Store, quer
     assert new > begun
     store.publish_version(new)
     assert new_learning(store, queries, tmp_path, views_per_picture=8).done
+
+
+def test_a_learner_that_comes_while_it_is_asked_does_not_hide_what_waits(
+    store: Store, queries: Queries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning = new_learning(store, queries, tmp_path, views_per_picture=8)
+    store.set_state("learned_through", 0)
+    store.set_state(PUBLISHING, 2)
+    count = queries.count_after
+
+    def the_learner_comes(picture_id: int) -> int:
+        learning._load()
+        return count(picture_id)
+
+    monkeypatch.setattr(queries, "count_after", the_learner_comes)
+    assert not learning.done
 
 
 def test_a_learner_that_cannot_be_loaded_is_an_error(store: Store, queries: Queries) -> None:
