@@ -242,7 +242,7 @@ def test_a_film_waits_for_room_on_the_disk(watched: Watched, until: Until, tmp_p
 # -------------------------------------------------------------------------- a real RTSP server
 
 
-@pytest.mark.parametrize("outages", [2, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize("outages", [1, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_a_real_server_is_killed_hung_and_started_again(watched: Watched, until: Until, outages: int) -> None:
     reason = why_no_rtsp(FILM)
     if reason:
