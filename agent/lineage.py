@@ -7,8 +7,9 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 * Where several kinds meet in one label, the named ones live on, else the oldest; the others are absorbed. Two named
   kinds are never merged: each picture of the label keeps following the one it belongs to or lies nearest to.
 * What splits off gets a new id with its parents; without a majority anywhere all parts do, and the kind has ended.
-* A change of a confirmed kind waits for a second round that sees it too, or for stability when the stream is idle: what
-  one round splits and the next one joins again never was two kinds. Where half of the window is new, nothing waits.
+* A change of a confirmed kind waits for a second round that would change it too, or for stability when the stream is
+  idle: what one round splits and the next one joins again never was two kinds. Nothing waits where half of the window
+  is new, nor what splits off from several kinds at once.
 * A kind whose density was not found keeps its members until that has been so for `cluster.patience` rounds, and only
   rounds count whose window held most of it: no kind ends because nothing new arrives, and a named one never does.
 """
@@ -121,7 +122,7 @@ class _Round:
 
     def result(self) -> LineageResult:
         found, waiting = self._without_first_sights(self._match())
-        kept = self._unjudged(found)
+        kept = self._unjudged(found) | self._undecided(found)
         born, parents = self._new_ids(found, waiting)
         living = {**found.heirs, **{label: (cluster,) for label, cluster in born.items()}}
         kept |= self._missing(found)
@@ -185,6 +186,14 @@ class _Round:
         """Kinds that lost their place, but of which the window holds too little to say so: they stay as they are."""
         lost = {*found.absorbed, *found.dissolved, *found.missing}
         return {cluster for cluster in lost if not self._witnessed(cluster)}
+
+    def _undecided(self, found: Match) -> set[int]:
+        """Kinds that went to several others at first sight: they stay as they are until it is seen again."""
+        kept = {c for c in found.dissolved if c not in found.children and self._waits(c, ())}
+        for cluster in kept:
+            record = self.previous[cluster]
+            self.records[cluster] = replace(record, statistics={**record.statistics, "doubted": 1.0})
+        return kept
 
     def _witnessed(self, cluster: int) -> bool:
         here = int((self.old.cluster_N == cluster).sum())

@@ -175,6 +175,14 @@ def test_a_merge_waits_until_it_is_seen_again():
     assert told(round_of(MERGED, kinds(*first.clusters), first_sight=True)) == [(EventType.ABSORBED, 7, (3,))]
 
 
+def test_what_goes_to_several_others_waits_too():
+    table = {(5, 0): 7, (5, 1): 7, (5, 2): 6, (2, 0): 30, (3, 1): 30, (4, 2): 30}
+    first = round_of(table, kinds(active(2), active(3), active(4), active(5)), first_sight=True)
+    assert told(first) == []
+    assert sizes(first) == {2: 30, 3: 30, 4: 30, 5: 20}
+    assert told(round_of(table, kinds(*first.clusters), first_sight=True)) == [(EventType.SPLIT, 5, (2, 3, 4))]
+
+
 def test_what_is_not_seen_again_is_forgotten():
     first = round_of(SPLIT, kinds(active(1)), first_sight=True)
     quiet = round_of({(1, 0): 20}, kinds(*first.clusters), first_sight=True)
