@@ -77,7 +77,7 @@ def forest(neighbour_NK: Labels, weight_NK: Points) -> tuple[NDArray[np.float64]
     """Minimum spanning forest of a graph, edges (E, 3) in any order, and the component of each point.
 
     Boruvka (1926): every component takes its shortest edge outwards, until none has one. At 50,000 points of 30
-    neighbours a quarter of the time of scipy's, which sorts all edges first (`benchmarks.clustering`). Edges are whole
+    neighbours a third of the time of scipy's, which sorts all edges first (`benchmarks.steps`). Edges are whole
     numbers of which the smallest is the shortest: the bits of the weight, then the number of the edge, so that no two
     are alike and no cycle can close.
 

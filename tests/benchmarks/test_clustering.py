@@ -6,7 +6,9 @@ import argparse
 
 import pytest
 
+from agent.space import unit
 from benchmarks.clustering import SETS, Stream
+from benchmarks.steps import measure
 
 OPTIONS = argparse.Namespace(seed=0)
 
@@ -21,3 +23,10 @@ def test_a_grown_window_agrees(data: str, agreement: float) -> None:
     assert ari >= agreement
     assert kinds >= 2
     assert stream.agreement_with_anew() > 0.9
+
+
+def test_the_steps_of_a_round_are_measured() -> None:
+    found = measure(unit(SETS["overlapping"](3_000, OPTIONS).innate_ND))
+    assert found["n"] == 2_000
+    assert 0.5 < found["ari_diffused"] <= found["ari_searched"] <= 1
+    assert all(found[step] >= 0 for step in found if step.endswith("_s"))

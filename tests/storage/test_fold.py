@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from storage.fold import NEWBORN, Face, PastEvent, fold
-from storage.records import ClusterState, EventType
+from storage import journal
+from storage.engine import open_engine
+from storage.fold import NEWBORN, PEOPLES, STATE_OF_ID, Face, PastEvent, fold
+from storage.migrate import migrate
+from storage.records import ClusterState, Event, EventType
+from storage.store import Store
 
 E = EventType
 
@@ -87,3 +95,47 @@ def test_a_kind_that_people_made_is_there_as_long_as_that_counts() -> None:
     }  # fmt: skip
     undone = [*made, *past((E.UNDONE, 5, (), {"event_id": 1}))]
     assert fold(replace(event, id=number) for number, event in enumerate(undone, 1))[5].state is ClusterState.ENDED
+
+
+# -------------------------------------------------------------------------- read from the store
+
+HAPPENED = st.lists(
+    st.tuples(st.sampled_from([t for t in E if t in {*STATE_OF_ID, *PEOPLES, E.EMERGED, E.SPLIT}]), st.integers(1, 5)),
+    max_size=25,
+)
+
+
+def told_at_random(type_: EventType, kind: int, number: int) -> Event:
+    """An event as the store keeps it; an `undone` takes back the one before the last."""
+    other = kind % 5 + 1
+    details: dict[EventType, dict[str, object]] = {
+        E.SPLIT: {"ended": True} if number % 2 else {},
+        E.RENAMED: {"name": f"name {number}"},
+        E.TAUGHT: {"name": f"taught {number}", "made": bool(number % 2)},
+        E.MOVED: {"made": bool(number % 2)},
+        E.UNDONE: {"event_id": max(1, number - 1)},
+    }
+    others = (other,) if type_ in (E.SPLIT, E.MERGED, E.DIVIDED, E.ABSORBED) else ()
+    return Event(type_, None if type_ is E.UNDONE else kind, others, details.get(type_, {}))
+
+
+@given(happened=HAPPENED)
+@settings(max_examples=60, deadline=None)
+def test_states_as_of_a_time_are_those_of_all_that_happened(happened: list[tuple[EventType, int]]) -> None:
+    """Only the decisive events are read; folding all of them says the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{folder}/taxon.db")
+        migrate(engine)
+        store = Store(engine)
+        store.ensure_born({})
+        store.add_events([told_at_random(t, kind, n) for n, (t, kind) in enumerate(happened, start=1)])
+        now = datetime.now(UTC) + timedelta(seconds=1)
+        with engine.connect() as connection:
+            everything = fold(journal.read_past(connection, until=now))
+            faces = journal.faces(connection, now)
+            for kind in range(1, 6):
+                expected = everything.get(kind, NEWBORN)
+                assert faces.get(kind, NEWBORN) == expected
+                assert journal.faces(connection, now, kind).get(kind, NEWBORN) == expected
+                assert journal.names(connection, now).get(kind, "") == expected.name
+        engine.dispose()
