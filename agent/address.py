@@ -19,6 +19,9 @@ Kind = Literal["stream", "device", "file", "still"]
 
 STREAMS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "srt", "udp", "tcp", "rtp")
 STILLS = ("http", "https")
+RECEIVER = "push"
+"""The name of the source that receives pictures; outages are told by name."""
+
 FORM = "a camera is given as NAME=URL, such as front=rtsp://host/stream"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -86,13 +89,15 @@ def addresses(streams: Iterable[str], stills: Iterable[str]) -> list[Address]:
     """All cameras, in order.
 
     Raises:
-        ValueError: one is wrong, or two have the same name.
+        ValueError: one is wrong, two have the same name, or one has the receiver's.
     """
     found = [*map(parse, streams), *(parse(text, still=True) for text in stills)]
     names = [address.name for address in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"two cameras are called {twice}; give each a name of its own")
+    if RECEIVER in names:
+        raise ValueError(f"{RECEIVER} is what pictures are from that others send; give the camera another name")
     return found
 
 

@@ -20,6 +20,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agent.address import RECEIVER
 from agent.config import PushConfig
 from agent.decode import DecodePool
 from agent.inbox import Inbox
@@ -34,7 +35,6 @@ from agent.uri import file_uri
 
 log = structlog.get_logger(__name__)
 
-NAME = "push"
 LOOK_S = 0.1
 TIDY_S = 60.0
 HEAD_S = 10.0
@@ -74,7 +74,7 @@ class PushSource:
         wall: Callable[[], float] = time.time,
         rng: random.Random | None = None,
     ) -> None:
-        self.name = NAME
+        self.name = RECEIVER
         self.health: Health = "offline"
         self.detail = "not tried yet"
         self.counts: dict[str, int] = {}

@@ -53,3 +53,8 @@ def test_secrets_come_from_the_environment() -> None:
 def test_names_are_given_once() -> None:
     with pytest.raises(ValueError, match="two cameras are called a"):
         addresses(["a=rtsp://x", "b=rtsp://x"], ["a=http://y"])
+
+
+def test_no_camera_has_the_name_of_the_receiver() -> None:
+    with pytest.raises(ValueError, match="another name"):
+        addresses(["push=rtsp://cam"], [])
