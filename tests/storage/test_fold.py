@@ -105,18 +105,27 @@ HAPPENED = st.lists(
 )
 
 
-def told_at_random(type_: EventType, kind: int, number: int) -> Event:
-    """An event as the store keeps it; an `undone` takes back the one before the last."""
+def told_at_random(type_: EventType, kind: int, number: int, target: int) -> Event:
+    """An event as the store keeps it; an `undone` takes back `target`."""
     other = kind % 5 + 1
     details: dict[EventType, dict[str, object]] = {
         E.SPLIT: {"ended": True} if number % 2 else {},
         E.RENAMED: {"name": f"name {number}"},
         E.TAUGHT: {"name": f"taught {number}", "made": bool(number % 2)},
         E.MOVED: {"made": bool(number % 2)},
-        E.UNDONE: {"event_id": max(1, number - 1)},
+        E.UNDONE: {"event_id": target},
     }
     others = (other,) if type_ in (E.SPLIT, E.MERGED, E.DIVIDED, E.ABSORBED) else ()
     return Event(type_, None if type_ is E.UNDONE else kind, others, details.get(type_, {}))
+
+
+def all_told(happened: list[tuple[EventType, int]]) -> list[Event]:
+    """The events, numbered from one; an `undone` takes back what a person did last, as nothing else can be undone."""
+    told, target = [], 0
+    for number, (type_, kind) in enumerate(happened, start=1):
+        told.append(told_at_random(type_, kind, number, target))
+        target = number if type_ in PEOPLES else target
+    return told
 
 
 @given(happened=HAPPENED)
@@ -128,7 +137,7 @@ def test_states_as_of_a_time_are_those_of_all_that_happened(happened: list[tuple
         migrate(engine)
         store = Store(engine)
         store.ensure_born({})
-        store.add_events([told_at_random(t, kind, n) for n, (t, kind) in enumerate(happened, start=1)])
+        store.add_events(all_told(happened))
         now = datetime.now(UTC) + timedelta(seconds=1)
         with engine.connect() as connection:
             everything = fold(journal.read_past(connection, until=now))
