@@ -18,17 +18,18 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from agent.clusterer import Clusterer, Embedded
+from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
 from agent.window import choose_window
 from storage.engine import open_engine
 from storage.errors import Outdated
-from storage.overrule import overrule, rows_of
+from storage.overrule import leading, overrule, rows_of
 from storage.queries import Queries
 from storage.records import Assignments, Clustering, ClusterRecord
 from storage.rows import ClusteringRow
+from storage.states import RECLUSTER
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ class ClusterWorker:
         return "idle" if self._clock() - self._newest_at > self._config.idle_s else None
 
     def _requested_after(self, last: ClusteringRow | None) -> bool:
-        requested = self._queries.state("recluster_requested")
+        requested = self._queries.state(RECLUSTER)
         if not isinstance(requested, str):
             return False
         return last is None or datetime.fromisoformat(requested) > last.at
@@ -115,12 +116,13 @@ class ClusterWorker:
         last = self._queries.last_clustering()
         through = self._queries.last_picture_id()
         version, idle = self._queries.ready_version(), reason in IDLE
-        ids_N = self._window(through)
+        facts = self._queries.facts()
+        leaders = leading(facts)
+        ids_N = self._window(through, leaders)
         before = self._queries.said(ids_N)
         read = partial(self._read, version)
-        partition = self._clusterer.fit(ids_N, read, version, before=before, examine=idle)
+        partition = self._clusterer.fit(ids_N, read, version, before=before, leaders=leaders, examine=idle)
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
-        facts = self._queries.facts()
         result = follow(
             {cluster.id: cluster for cluster in self._queries.living_clusters()},
             before,
@@ -132,13 +134,14 @@ class ClusterWorker:
                 new_id=lambda: self._store.allocate_clusters(1)[0],
                 shown=lambda assignments: overrule(assignments, facts)[0],
                 seen_through=last.through_picture if last else None,
+                leaders=leaders,
             ),
             self._config,
         )
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = version, through
         assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
-        said = self._with_heirs(assignments, result.heirs)
+        said = self._with_heirs(as_if_alone(assignments, partition, self._kind_of, leaders), result.heirs)
         wanted, decided_N = overrule(said, facts)
         clustering = Clustering(
             encoder_version=version,
@@ -166,11 +169,12 @@ class ClusterWorker:
         self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
         return self._ids_N, self._key_N
 
-    def _window(self, through: int) -> NDArray[np.int64]:
+    def _window(self, through: int, leaders: Mapping[int, int]) -> NDArray[np.int64]:
         all_N, key_N = self._archive()
         seen_N = all_N <= through
         exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
-        return choose_window(all_N[seen_N], key_N[seen_N], exemplars, self._config.window)
+        wanted = [*exemplars, *first_of_each(leaders, self._config.exemplars)]
+        return choose_window(all_N[seen_N], key_N[seen_N], wanted, self._config.window)
 
     def _read(self, version: int, ids_N: NDArray[np.int64]) -> Embedded:
         """Vectors of a version.
@@ -249,6 +253,29 @@ def with_own_exemplars(record: ClusterRecord, shown: Assignments) -> ClusterReco
     elsewhere = set(shown.picture_N[shown.cluster_N != record.id].tolist())
     own = tuple(picture for picture in record.exemplars if picture not in elsewhere)
     return replace(record, exemplars=own or record.exemplars)
+
+
+def first_of_each(leaders: Mapping[int, int], most: int) -> list[int]:
+    """Up to so many pictures of each kind that people made."""
+    of_kind: dict[int, list[int]] = {}
+    for picture, kind in leaders.items():
+        of_kind.setdefault(kind, []).append(picture)
+    return [picture for pictures in of_kind.values() for picture in sorted(pictures)[:most]]
+
+
+def as_if_alone(
+    assignments: Assignments, partition: Partition, kind_of: Mapping[int, int], leaders: Mapping[int, int]
+) -> Assignments:
+    """The same, but of what leads a kind of people what the agent would say without: undoing gives that back."""
+    alone = partition.alone
+    if alone is None:
+        return assignments
+    at_N = np.flatnonzero(np.isin(partition.ids_N, np.fromiter(leaders, dtype=np.int64)))
+    cluster_N, probability_N = assignments.cluster_N.copy(), assignments.probability_N.copy()
+    core_N = assignments.core_N.copy()
+    cluster_N[at_N] = [kind_of[label] for label in alone.label_N[at_N].tolist()]
+    probability_N[at_N], core_N[at_N] = alone.probability_N[at_N], alone.core_N[at_N]
+    return Assignments(assignments.picture_N, cluster_N, probability_N, core_N)
 
 
 def joined(one: Assignments, other: Assignments) -> Assignments:

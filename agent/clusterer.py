@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
-from agent.graph import Graph, nearest
+from agent.graph import Graph, euclidean, nearest
+from agent.leading import Together, Voices, led, put_by_people
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.piles import piles
@@ -49,6 +50,7 @@ class Fitted:
         core_R: whether HDBSCAN itself put them into it.
         k: neighbours that vote.
         far: mean cosine to the neighbours below which a picture lies outside.
+        voices: who speaks for the kinds that people made; None where they made none.
     """
 
     space: Space
@@ -57,6 +59,7 @@ class Fitted:
     core_R: NDArray[np.bool_]
     k: int
     far: float
+    voices: Voices | None = None
 
 
 class Clusterer:
@@ -94,6 +97,7 @@ class Clusterer:
         version: int,
         *,
         before: Assignments | None = None,
+        leaders: Mapping[int, int] | None = None,
         examine: bool = True,
     ) -> Partition:
         """Find the kinds of the window.
@@ -103,6 +107,7 @@ class Clusterer:
             read: gives vectors; only those of pictures that are not known from the round before are asked for.
             version: the encoder version of the vectors.
             before: what was said of pictures in the round before; these kinds get the benefit of the doubt.
+            leaders: pictures that people put into kinds which they made, and those kinds; what is like them follows.
             examine: also measure the stability of each kind, which takes as long as the rest.
 
         Raises:
@@ -119,7 +124,7 @@ class Clusterer:
                 self._fitted = None
                 return nothing_yet(window.ids_N, {"reason": "fewer pictures than cluster.min_size"})
             self._observed = Observed(window, version, self._config, rng)
-        return self._kinds_in(self._observed, version, before, rng, examine)
+        return self._kinds_in(self._observed, version, before, leaders or {}, rng, examine)
 
     def vote(
         self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
@@ -137,6 +142,10 @@ class Clusterer:
         fitted = self._fitted
         row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
         label_M, probability_M = winners(fitted.share_RK[row_MK].mean(axis=1))
+        if fitted.voices is not None:
+            chosen_M = fitted.voices.chosen(row_MK, euclidean(cosine_MK))
+            label_M = np.where(chosen_M >= 0, chosen_M, label_M)
+            probability_M = np.where(chosen_M >= 0, np.float32(1), probability_M)
         outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
         label_M[outside_M], probability_M[outside_M] = NONE, 0
         return label_M, probability_M
@@ -195,18 +204,26 @@ class Clusterer:
         window: Observed,
         version: int,
         before: Assignments | None,
+        leaders: Mapping[int, int],
         rng: np.random.Generator,
         examine: bool,
     ) -> Partition:
         config, bursts = self._config, window.bursts
         graph, row_R, burst_N = bursts.graph(), bursts.row_R, bursts.burst_N
-        before_R = None if before is None else numbered(before, window.ids_N[row_R])
+        known_R = np.full(len(row_R), NONE) if before is None else kinds_of(before, window.ids_N[row_R])
+        people = put_by_people(leaders, known_R, window.ids_N, burst_N)
+        before_R = None if before is None else numbered(known_R)
         observations = Observations(
             window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
         )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
+        together = None
+        if people is not None:
+            near = graph.first(setting.k) if setting else graph
+            together = led(kinds, near, people, numbered(people.kind_N))
+            kinds = together.kinds
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
-        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting)
+        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting, together)
         parameters |= {"observations": len(row_R), "dims": window.points_ND.shape[1]}
         return assemble(
             window.ids_N,
@@ -218,6 +235,7 @@ class Clusterer:
             config.exemplars,
             parameters,
             row_R[graph.first(NEIGHBOURS).neighbour_NK][burst_N],
+            None if together is None else together.alone,
         )
 
     def _kinds_of(
@@ -245,17 +263,23 @@ class Clusterer:
         return self._config.separation + hesitation + by_chance
 
 
-def numbered(before: Assignments, ids_R: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Kinds of these pictures as numbers from 0, (R,); -1 for none."""
+def kinds_of(before: Assignments, ids_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Kinds of these pictures, (R,); -1 for none."""
     kind_R = np.full(len(ids_R), NONE, dtype=np.int64)
     if len(before.picture_N):
         order_N = np.argsort(before.picture_N, kind="stable")
         at_R = np.minimum(np.searchsorted(before.picture_N[order_N], ids_R), len(order_N) - 1)
         known_R = before.picture_N[order_N][at_R] == ids_R
         kind_R[known_R] = before.cluster_N[order_N][at_R][known_R]
-    assigned_R = kind_R != NONE
-    kind_R[assigned_R] = np.unique(kind_R[assigned_R], return_inverse=True)[1]
     return kind_R
+
+
+def numbered(kind_R: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same kinds as numbers from 0, (R,); -1 for none."""
+    number_R = np.full(len(kind_R), NONE, dtype=np.int64)
+    assigned_R = kind_R != NONE
+    number_R[assigned_R] = np.unique(kind_R[assigned_R], return_inverse=True)[1]
+    return number_R
 
 
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:
@@ -273,9 +297,17 @@ def stability_of(kinds: Kinds, setting: Setting | None, observations: Observatio
     return np.asarray(np.mean(found, axis=0), dtype=np.float32)
 
 
-def remember(space: Space, points_RD: Points, graph: Graph, kinds: Kinds, setting: Setting | None) -> Fitted:
+def remember(
+    space: Space,
+    points_RD: Points,
+    graph: Graph,
+    kinds: Kinds,
+    setting: Setting | None,
+    together: Together | None,
+) -> Fitted:
     """Keep what votes are made of."""
     k = min(setting.k if setting else graph.neighbour_NK.shape[1], max(1, graph.neighbour_NK.shape[1]))
     closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
     far = float(np.quantile(closeness_N, FAR)) - 1e-6
-    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far)
+    speak = None if together is None else together.voices
+    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far, speak)

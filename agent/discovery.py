@@ -90,12 +90,17 @@ def discover(
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
     share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))
-    label_N, probability_N = winners(share_NK)
-    sure_N = probability_N
-    if before_N is not None and len(flat.parent_K):
-        label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
-        probability_N = np.minimum(1, share_NK[np.arange(len(share_NK)), label_N])
+    label_N, probability_N, sure_N = settled(share_NK, before_N)
     return Kinds(flat.label_N, label_N, probability_N, sure_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
+
+
+def settled(share_NK: Points, before_N: Labels | None) -> tuple[Labels, Points, Points]:
+    """Likeliest kinds, their probabilities, and the same with the benefit of the doubt, (N,) each; see `Kinds`."""
+    label_N, probability_N = winners(share_NK)
+    if before_N is None or share_NK.shape[1] == 0:
+        return label_N, probability_N, probability_N
+    label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
+    return label_N, np.minimum(1, share_NK[np.arange(len(share_NK)), label_N]), sure_N
 
 
 def smallest(setting: Setting, weight_N: Rows, min_size: int) -> int:

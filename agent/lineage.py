@@ -10,6 +10,7 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 * A change of a confirmed kind waits for a second round that would change it too, or for stability when the stream is
   idle: what one round splits and the next one joins again never was two kinds. Nothing waits where half of the window
   is new, nor what splits off from several kinds at once.
+* A kind that people made lives where what they put into it is (`agent.leading`).
 * A kind whose density was not found keeps its members until that has been so for `cluster.patience` rounds, and only
   rounds count whose window held most of it: no kind ends because nothing new arrives, and a named one never does.
 """
@@ -17,7 +18,7 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class RoundContext:
         shown: what people see of assignments, with their corrections; what they see grow is not dormant.
         seen_through: id of the newest picture of the last round; what came later has had no more than a vote, which
             makes it no member of a kind that might split.
+        leaders: pictures that people put into kinds which they made, and those kinds.
     """
 
     newest_picture: int
@@ -56,6 +58,7 @@ class RoundContext:
     new_id: Callable[[], int]
     shown: Callable[[Assignments], Assignments] = lambda assignments: assignments
     seen_through: int | None = None
+    leaders: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class _Round:
         self.context = context
         self.config = config
         self.named = {cluster for cluster, record in previous.items() if record.lasts}
-        self.old = aligned(before, partition.ids_N, self.previous)
+        self.old, self.led_N = with_leaders(aligned(before, partition.ids_N, self.previous), context.leaders)
         self.records: dict[int, ClusterRecord] = {}
         self.events: list[Event] = []
         self.heirs: dict[int, int] = {}
@@ -144,7 +147,7 @@ class _Round:
         part = self.partition
         seen_through = self.context.seen_through
         member_N = np.ones(len(part.ids_N), np.bool_) if seen_through is None else part.ids_N <= seen_through
-        old_N = np.where(member_N, self.old.cluster_N, NONE)
+        old_N = np.where(member_N | self.led_N, self.old.cluster_N, NONE)
         table = count_members(old_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels)
         return match(table, self.named)
 
@@ -364,6 +367,13 @@ def aligned(before: Assignments, ids_N: NDArray[np.int64], living: Mapping[int, 
     core_N[known_N] = before.core_N[row_N[known_N]]
     alive_N = np.isin(cluster_N, np.fromiter(living, dtype=np.int64))
     return Assignments(ids_N, np.where(alive_N, cluster_N, NONE), probability_N, core_N & alive_N)
+
+
+def with_leaders(old: Assignments, leaders: Mapping[int, int]) -> tuple[Assignments, NDArray[np.bool_]]:
+    """The same, with pictures that lead a kind of people in it, and which those are, (N,)."""
+    kind_N = np.array([leaders.get(picture, NONE) for picture in old.picture_N.tolist()], dtype=np.int64)
+    led_N = kind_N != NONE
+    return replace(old, cluster_N=np.where(led_N, kind_N, old.cluster_N)), led_N
 
 
 def majority(kinds_K: NDArray[np.int64], among: tuple[int, ...]) -> int:

@@ -31,6 +31,7 @@ class Partition:
         statistics: label -> what was measured.
         parameters: the setting in use, how it was chosen and the scores.
         neighbour_NK: rows (positions in `ids_N`) of the nearest pictures; may be of width 0.
+        alone: what would be said of the same pictures if people had made no kinds; None where they made none.
     """
 
     ids_N: NDArray[np.int64]
@@ -42,6 +43,16 @@ class Partition:
     statistics: dict[int, dict[str, float]]
     parameters: dict[str, object]
     neighbour_NK: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+    alone: Alone | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What is said of N pictures, as in `Partition`."""
+
+    label_N: NDArray[np.int64]
+    probability_N: NDArray[np.float32]
+    core_N: NDArray[np.bool_]
 
 
 def nothing_yet(ids_N: NDArray[np.int64], parameters: dict[str, object]) -> Partition:
@@ -69,6 +80,7 @@ def assemble(
     exemplars: int,
     parameters: dict[str, object],
     neighbour_NK: Labels,
+    alone: Kinds | None = None,
 ) -> Partition:
     """From observations back to pictures: near copies share what was found for the one that stands for them.
 
@@ -79,10 +91,10 @@ def assemble(
         assign: probability below which a picture stays unassigned.
         exemplars: most exemplars of a kind.
         neighbour_NK: for each picture the rows of its nearest pictures.
+        alone: the kinds, by the same labels, as they would be if people had made none.
     """
-    core_N = kinds.core_N[burst_N] >= 0
-    probability_N = kinds.probability_N[burst_N]
-    label_N = np.where(core_N | (kinds.sure_N[burst_N] >= assign), kinds.label_N[burst_N], NONE)
+    said = of_pictures(kinds, burst_N, assign)
+    label_N, core_N, probability_N = said.label_N, kinds.core_N[burst_N] >= 0, kinds.probability_N[burst_N]
     stands_N = first_of_each(burst_N)
     chosen: dict[int, tuple[int, ...]] = {}
     statistics: dict[int, dict[str, float]] = {}
@@ -103,14 +115,23 @@ def assemble(
     return Partition(
         ids_N=ids_N.astype(np.int64),
         label_N=label_N.astype(np.int64),
-        probability_N=np.where(label_N == NONE, 0, probability_N).astype(np.float32),
-        core_N=core_N & (label_N != NONE),
+        probability_N=said.probability_N,
+        core_N=said.core_N,
         coarser=dict(enumerate(kinds.parent_K)),
         exemplars=chosen,
         statistics=statistics,
         parameters=parameters,
         neighbour_NK=neighbour_NK,
+        alone=None if alone is None else of_pictures(alone, burst_N, assign),
     )
+
+
+def of_pictures(kinds: Kinds, burst_N: Labels, assign: float) -> Alone:
+    """What is said of each picture by what was found for the one that stands for it."""
+    core_N = kinds.core_N[burst_N] >= 0
+    label_N = np.where(core_N | (kinds.sure_N[burst_N] >= assign), kinds.label_N[burst_N], NONE).astype(np.int64)
+    probability_N = np.where(label_N == NONE, 0, kinds.probability_N[burst_N]).astype(np.float32)
+    return Alone(label_N, probability_N, core_N & (label_N != NONE))
 
 
 def first_of_each(burst_N: Labels) -> NDArray[np.bool_]:

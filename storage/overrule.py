@@ -18,12 +18,14 @@ class Fact:
     Attributes:
         event_id: of the event by which it was made.
         cluster_id: where they belong.
+        made: the kind was made by it.
     """
 
     event_id: int
     cluster_id: int
     pictures: tuple[int, ...] = ()
     kinds: tuple[int, ...] = ()
+    made: bool = False
 
 
 def overrule(machine: Assignments, facts: Sequence[Fact]) -> tuple[Assignments, NDArray[np.bool_]]:
@@ -42,6 +44,13 @@ def overrule(machine: Assignments, facts: Sequence[Fact]) -> tuple[Assignments, 
         decided_N |= here_N
     probability_N = np.where(by_hand_N, np.float32(1), machine.probability_N)
     return Assignments(machine.picture_N, cluster_N, probability_N, machine.core_N & ~by_hand_N), decided_N
+
+
+def leading(facts: Sequence[Fact]) -> dict[int, int]:
+    """Pictures that people put into kinds which they made, and those kinds."""
+    made = {fact.cluster_id for fact in facts if fact.made}
+    put = {picture: fact.cluster_id for fact in facts for picture in fact.pictures}
+    return {picture: kind for picture, kind in put.items() if kind in made}
 
 
 def followed(kind: int, facts: Sequence[Fact]) -> int:

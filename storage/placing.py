@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
-from storage.schema import clusters, events, pictures
+from storage.schema import clusters, pictures
 from storage.schema import corrections as facts_table
 
 EXEMPLARS = 8
@@ -105,18 +106,20 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     """
     event = corrections.require_undoable(connection, event_id)
     origin = corrections.origin_of(connection, event_id)
-    row = connection.execute(select(facts_table).where(facts_table.c.event_id == origin)).one()
+    row = connection.execute(opinion.FACT_ROWS.where(facts_table.c.event_id == origin)).one()
     fact, again = opinion.fact_of(row), not row.active
     facts = [other for other in opinion.facts(connection) if other.event_id != origin]
     if again:
         require_not_crossed(fact, facts)
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
     told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
-    states = states_after(connection, row, fact, facts, told)
+    states = states_after(connection, fact, facts, told)
     if row.type == EventType.TAUGHT:
         require_own_name(connection, fact.cluster_id, told)
-    ids = sorted({*fact.pictures, *touched(connection, fact)})
-    return change_of(connection, ids, facts, told, Correction(states=states))
+    followers = opinion.members_said(connection, [fact.cluster_id]) if fact.made else []
+    ids = sorted({*fact.pictures, *touched(connection, fact), *followers})
+    change = change_of(connection, ids, facts, told, Correction(states=states), gone=() if again else (fact,))
+    return replace(change, recluster=fact.made)
 
 
 # -------------------------------------------------------------------------- parts
@@ -157,9 +160,16 @@ def change_of(
     event: Event,
     correction: Correction,
     made: tuple[ClusterRecord, ...] = (),
+    gone: Sequence[Fact] = (),
 ) -> Change:
-    """All facts folded anew over what the agent says of these pictures."""
-    said = with_waiting(opinion.machine_of(connection, ids), ids)
+    """All facts folded anew over what the agent says of these pictures.
+
+    Args:
+        gone: facts that count no more; what followed the kinds that they made belongs nowhere until the next round.
+    """
+    said = without(
+        with_waiting(opinion.machine_of(connection, ids), ids), [fact.cluster_id for fact in gone if fact.made]
+    )
     wanted, decided_N = overrule(said, facts)
     return Change(
         wanted,
@@ -168,6 +178,17 @@ def change_of(
         event.actor,
         overruled=rows_of(said, decided_N),
         correction=correction,
+    )
+
+
+def without(said: Assignments, kinds: Sequence[int]) -> Assignments:
+    """The same, with what is said to be in these kinds in none."""
+    gone_N = np.isin(said.cluster_N, np.array(kinds, dtype=np.int64))
+    return Assignments(
+        said.picture_N,
+        np.where(gone_N, opinion.NONE, said.cluster_N),
+        np.where(gone_N, np.float32(0), said.probability_N),
+        said.core_N & ~gone_N,
     )
 
 
@@ -186,9 +207,7 @@ def with_waiting(said: Assignments, ids: Sequence[int]) -> Assignments:
 # -------------------------------------------------------------------------- undoing
 
 
-def states_after(
-    connection: Connection, row: Row[Any], fact: Fact, facts: Sequence[Fact], told: Event
-) -> dict[int, State]:
+def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told: Event) -> dict[int, State]:
     """How the kinds that a fact is about stand once these facts count.
 
     Raises:
@@ -196,17 +215,16 @@ def states_after(
             give two kinds one name.
     """
     again = fact in facts
-    maker = made_by(connection, row)
     if again:
-        for needed in fact.kinds if maker else (*fact.kinds, fact.cluster_id):
+        for needed in fact.kinds if fact.made else (*fact.kinds, fact.cluster_id):
             require_followed(connection, needed)
-    elif maker:
+    elif fact.made:
         require_unmentioned(connection, fact)
     merged = {kind for other in facts for kind in other.kinds}
-    about = (fact.cluster_id,) if maker else fact.kinds
+    about = (fact.cluster_id,) if fact.made else fact.kinds
     states: dict[int, State] = {}
     for kind in connection.execute(select(clusters).where(clusters.c.id.in_(about))).all():
-        if maker:
+        if fact.made:
             states[kind.id] = (made_state(connection, kind.id, told) if again else ClusterState.ENDED, None)
         elif kind.id in merged:
             states[kind.id] = asleep(kind)
@@ -261,12 +279,6 @@ def require_followed(connection: Connection, cluster_id: int) -> None:
     kind = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one()
     if kind.machine_state is None:
         corrections.living(connection, cluster_id)
-
-
-def made_by(connection: Connection, row: Row[Any]) -> bool:
-    """Whether the fact made its kind."""
-    detail = connection.execute(select(events.c.detail).where(events.c.id == row.event_id)).scalar_one()
-    return row.type == EventType.DIVIDED or bool(detail.get("made"))
 
 
 def require_unmentioned(connection: Connection, fact: Fact) -> None:

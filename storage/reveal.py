@@ -43,6 +43,7 @@ class Change:
         clustering: None when people changed something, or between rounds.
         overruled: what the agent says of those of the pictures that a correction decides; None where that is left open.
         correction: by people.
+        recluster: the agent is to look again soon.
     """
 
     assignments: Assignments
@@ -52,6 +53,7 @@ class Change:
     clustering: Clustering | None = None
     overruled: Assignments | None = None
     correction: Correction | None = None
+    recluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
         connection, change.events, at, revision=revision, clustering_id=clustering_id, encoder_version=version
     )
     placed_in = _keep_fact(connection, change.correction, event_ids)
+    if change.recluster:
+        states.put(connection, states.RECLUSTER, at.isoformat(), at)
     return Revealed(revision, clustering_id, tuple(event_ids), placed_in)
 
 

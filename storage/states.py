@@ -11,6 +11,9 @@ from storage.schema import state
 VOTERS = "voters"
 """Key of what the last round's votes were made of."""
 
+RECLUSTER = "recluster_requested"
+"""Key of the time since when people wait for a round."""
+
 
 def put(connection: Connection, key: str, value: object, at: datetime) -> None:
     """Keep one JSON value under a key, in place of the one before."""

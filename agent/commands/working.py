@@ -61,11 +61,12 @@ def _on_terminal() -> bool:
 def recluster(data: Data = DATA) -> None:
     """Find the kinds anew now: by the agent if it runs, else by this command."""
     from storage.lock import holder
+    from storage.states import RECLUSTER
 
     with writing(data) as (store, queries):
         pid = holder(data)
         if pid is not None:
-            store.set_state("recluster_requested", datetime.now(UTC).isoformat())
+            store.set_state(RECLUSTER, datetime.now(UTC).isoformat())
             print(f"asked the agent (pid {pid}) for a round", file=sys.stderr)
             return
         if queries.last_picture_id() == 0:

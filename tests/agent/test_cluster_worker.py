@@ -9,9 +9,11 @@ import pytest
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
+from agent.partition import NONE
 from storage.errors import Outdated
 from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
+from storage.states import RECLUSTER
 from storage.store import Store
 from tests.factories import picture
 
@@ -243,3 +245,60 @@ def publish_rotated(store: Store, queries: Queries) -> None:
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
     store.add_embeddings(version, ids.tolist(), (innate.astype(np.float64) @ rotation).astype(np.float16))
     store.publish_version(version)
+
+
+def test_pictures_like_those_of_a_kind_that_people_made_follow_it(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    """What people left where it was stays; once there are many, they are that kind and no other one."""
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    few = store.add(blob(range(200, 206), 2))
+    worker.step()
+    left = kinds_of(queries, *few[3:])
+    _, fox = store.move([picture(n).sha256 for n in (200, 201, 202)], None, "anna")
+    worker.round("requested")
+    assert kinds_of(queries, *few) == [fox, fox, fox, *left]
+    (voted,) = store.add(blob(range(210, 211), 2))
+    worker.step()
+    assert kinds_of(queries, voted) == [fox]
+    many = store.add(blob(range(220, 300), 2))
+    worker.step()
+    assert set(kinds_of(queries, *many, *few, voted)) == {fox}
+    known = next(kind for kind in queries.clusters() if kind.id == fox)
+    assert known.size == 87
+    assert known.core_size > 40
+    assert {event.type for event in queries.history()} <= {"emerged", "confirmed", "moved"}
+    assert len(queries.clusters()) == 3
+
+
+def test_what_followed_is_free_again_when_the_kind_is_undone(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    one, two = kinds_of(queries, ids[0], ids[79])
+    event, made = store.divide(one, [picture(n).sha256 for n in range(20)], "anna")
+    new = store.add(blob(range(100, 160), 0))
+    worker.step()
+    followed = [i for i, kind in zip(new, kinds_of(queries, *new), strict=True) if kind == made]
+    assert len(followed) > 5
+    assert kinds_of(queries, *ids) == [made] * 20 + [one] * 20 + [two] * 40
+    assert not worker.step()
+    store.undo(event, "anna")
+    assert kinds_of(queries, *ids[:20]) == [one] * 20
+    assert set(kinds_of(queries, *followed)) == {NONE}
+    assert queries.state(RECLUSTER)
+    worker.round("requested")
+    assert set(kinds_of(queries, *ids[:40], *new)) == {one}
+    assert store.undo(max(event.id for event in queries.history()), "anna")
+    assert kinds_of(queries, *ids[:20]) == [made] * 20
+
+
+def test_pictures_that_were_taught_before_their_first_round_lead_too(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    taught = store.teach("fox", [picture(3).sha256], "anna")
+    worker.step()
+    assert set(kinds_of(queries, *ids[:40])) == {taught.cluster_id}
+    assert len(queries.clusters()) == 2
