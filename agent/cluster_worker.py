@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from agent.beyond import joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
@@ -141,7 +142,8 @@ class ClusterWorker:
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = version, through
         assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
-        said = self._with_heirs(as_if_alone(assignments, partition, self._kind_of, leaders), result.heirs)
+        said = with_beyond(assignments, result, self._queries, self._config.assign)
+        said = as_if_alone(said, partition, self._kind_of, leaders)
         wanted, decided_N = overrule(said, facts)
         clustering = Clustering(
             encoder_version=version,
@@ -204,23 +206,6 @@ class ClusterWorker:
             return inside
         return joined(inside, self._vote(outside_N))
 
-    def _with_heirs(self, assignments: Assignments, heirs: Mapping[int, int]) -> Assignments:
-        """Members outside the window follow their kind into the one that absorbed it."""
-        if not heirs:
-            return assignments
-        members = self._queries.said_members(list(heirs))
-        outside_M = ~np.isin(members.picture_N, assignments.picture_N)
-        inherited_M = np.array([heirs[kind] for kind in members.cluster_N.tolist()], dtype=np.int64)
-        return joined(
-            assignments,
-            Assignments(
-                members.picture_N[outside_M],
-                inherited_M[outside_M],
-                members.probability_N[outside_M],
-                members.core_N[outside_M],
-            ),
-        )
-
     def _vote(self, ids_N: NDArray[np.int64]) -> Assignments:
         ids_M, innate_MD, learned_MD = self._queries.embeddings(ids_N, self._fit_version)
         label_M, probability_M = self._clusterer.vote(innate_MD, learned_MD)
@@ -276,16 +261,6 @@ def as_if_alone(
     cluster_N[at_N] = [kind_of[label] for label in alone.label_N[at_N].tolist()]
     probability_N[at_N], core_N[at_N] = alone.probability_N[at_N], alone.core_N[at_N]
     return Assignments(assignments.picture_N, cluster_N, probability_N, core_N)
-
-
-def joined(one: Assignments, other: Assignments) -> Assignments:
-    """Both, one after the other."""
-    return Assignments(
-        np.concatenate([one.picture_N, other.picture_N]),
-        np.concatenate([one.cluster_N, other.cluster_N]),
-        np.concatenate([one.probability_N, other.probability_N]),
-        np.concatenate([one.core_N, other.core_N]),
-    )
 
 
 def recluster(url: str, config: ClusterConfig, seed: int) -> int:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
-from agent.graph import Graph, euclidean, nearest
-from agent.leading import Together, Voices, led, put_by_people
+from agent.graph import Graph, nearest
+from agent.leading import Together, led, put_by_people
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.piles import piles
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
+from agent.voices import Voices
 from agent.voters import Voters, by_kind
 from storage.records import Assignments
 
@@ -143,7 +144,7 @@ class Clusterer:
         row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
         label_M, probability_M = winners(fitted.share_RK[row_MK].mean(axis=1))
         if fitted.voices is not None:
-            chosen_M = fitted.voices.chosen(row_MK, euclidean(cosine_MK))
+            chosen_M = fitted.voices.chosen(row_MK, cosine_MK)
             label_M = np.where(chosen_M >= 0, chosen_M, label_M)
             probability_M = np.where(chosen_M >= 0, np.float32(1), probability_M)
         outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
@@ -176,6 +177,7 @@ class Clusterer:
             core_R=fitted.core_R,
             kinds_K=kinds_K,
             share_RK=share_RK,
+            voices=None if fitted.voices is None else fitted.voices.of_kinds(kind_of),
             pile_N=np.where(free_N, pile_R[bursts.burst_N], NONE),
         )
 

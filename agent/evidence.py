@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.space import Points, unit
+from agent.voices import Voices
 from agent.voters import Rows
 
 
@@ -25,6 +26,7 @@ class Ballot:
         kinds_K, share_RK: the kinds as people see them, and each observation's probability of belonging to them.
         core_R: which are core members of theirs.
         k: neighbours that vote.
+        voices: who speaks for kinds that people made, as they see them; None where they made none.
     """
 
     points_RP: Points
@@ -33,6 +35,7 @@ class Ballot:
     share_RK: Points
     core_R: NDArray[np.bool_]
     k: int
+    voices: Voices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ def evidence(ballot: Ballot, point_P: Points, itself: int | None = None) -> Evid
         itself: the observation that stands for it, where the window holds it. It is none of its own voters, and what
             the round found for it is taken as it is: the end of a walk along the graph, of which the voters are the
             first step. A core member's kind was not voted on; there the neighbours' shares are given, to compare.
+
+    The nearest of them may put what is new into a kind that people made; then that has all votes.
     """
     cosine_R = ballot.points_RP @ point_P
     others_R = ballot.known_R.copy()
@@ -83,6 +88,9 @@ def evidence(ballot: Ballot, point_P: Points, itself: int | None = None) -> Evid
         share_K = ballot.share_RK[itself]
     elif k:
         share_K = ballot.share_RK[voter_V].mean(axis=0)
+        if itself is None and ballot.voices is not None:
+            chosen = ballot.voices.chosen(voter_V[None], cosine_R[voter_V][None])[0]
+            share_K = (ballot.kinds_K == chosen).astype(np.float32) if chosen >= 0 else share_K
     else:
         share_K = np.zeros(len(ballot.kinds_K), dtype=np.float32)
     return Evidence(voter_V, cosine_R[voter_V], share_K)

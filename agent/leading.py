@@ -16,16 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.discovery import Kinds, settled
-from agent.graph import Graph, Rows
+from agent.graph import Graph
 from agent.propagation import Labels, propagate
-from agent.space import Points
+from agent.voices import WORD, Voices
 
-# More than so much of what is known of a density, or of the votes, is most of it.
+# More than so much of what is known of a density is most of it.
 MOST = 0.5
-# Neighbours that say whether an observation goes over, what one counts that people put there, and how close one can be.
-NEAREST = 8
-WORD = 2.0
-CLOSEST = 1e-4
 NONE = -1
 
 
@@ -66,36 +62,6 @@ def put_by_people(
 
 
 @dataclass(frozen=True, slots=True)
-class Voices:
-    """Who speaks for which kind of people, among the nearest neighbours of a point.
-
-    Votes count by the inverse square of the distance (Shepard 1968).
-
-    Attributes:
-        of_N: the kind of people that an observation belongs to, by number or label; -1 for none.
-        voice_N: what its vote counts.
-    """
-
-    of_N: Labels
-    voice_N: NDArray[np.float64]
-
-    def chosen(self, row_MK: Rows, distance_MK: Points) -> Labels:
-        """The kind of people that has more votes than all others together, (M,); -1 for none.
-
-        Args:
-            row_MK: nearest observations of M points, nearest first.
-            distance_MK: Euclidean.
-        """
-        near_MK = row_MK[:, :NEAREST]
-        vote_MK = self.voice_N[near_MK] / np.maximum(distance_MK[:, :NEAREST], CLOSEST) ** 2
-        chosen_M = np.full(len(vote_MK), NONE, dtype=np.int64)
-        for kind in np.unique(self.of_N[self.of_N >= 0]):
-            for_it_M = (vote_MK * (self.of_N == kind)[near_MK]).sum(axis=1)
-            chosen_M[for_it_M > MOST * vote_MK.sum(axis=1)] = kind
-        return chosen_M
-
-
-@dataclass(frozen=True, slots=True)
 class Together:
     """Kinds that were found and kinds that people made, under common labels.
 
@@ -119,7 +85,9 @@ def led(kinds: Kinds, graph: Graph, people: Led, before_N: Labels | None) -> Tog
     anchor_N = kinds.core_N.copy()
     own_N = np.append(_own(kinds, people), NONE)[kinds.core_N]  # what is appended is that of -1
     speak = voices(kinds, people)
-    near_N = np.where(people.kind_N == NONE, speak.chosen(graph.neighbour_NK, graph.distance_NK), NONE)
+    near_N = np.where(
+        people.kind_N == NONE, speak.chosen(graph.neighbour_NK, (1 - graph.distance_NK**2 / 2).astype(np.float32)), NONE
+    )
     for number_N in (own_N, near_N, people.leads_N):
         anchor_N[number_N >= 0] = kinds.count + number_N[number_N >= 0]
     left_K, anchored_N = np.unique(anchor_N[anchor_N >= 0], return_inverse=True)
@@ -167,4 +135,4 @@ def _own(kinds: Kinds, people: Led) -> Labels:
 def voices(kinds: Kinds, people: Led) -> Voices:
     """Of what belongs to kinds of people, and of core members of others."""
     heard_N = (kinds.core_N >= 0) | (people.belongs_N >= 0)
-    return Voices(people.belongs_N, np.where(people.leads_N >= 0, WORD, heard_N.astype(np.float64)))
+    return Voices(people.belongs_N, np.where(people.leads_N >= 0, WORD, heard_N).astype(np.float32))

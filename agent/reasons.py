@@ -191,7 +191,9 @@ class Reasons:
             )
         seen_K = queries.seen_as(voters.kinds_K.tolist())
         kinds_K, share_RK = by_kind(voters.share_RK, seen_K.__getitem__)
-        return Ballot(points_RP, known_R, kinds_K, share_RK, voters.core_R, voters.k)
+        seen = dict(zip(voters.kinds_K.tolist(), seen_K, strict=True))
+        voices = None if voters.voices is None else voters.voices.of_kinds(lambda kind: seen.get(kind, -1))
+        return Ballot(points_RP, known_R, kinds_K, share_RK, voters.core_R, voters.k, voices)
 
     def _point(self, subject: Subject) -> Points | None:
         """Where it lies in the space of the round; None where it has no vector of the round's version."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.space import Points, Space
+from agent.voices import Voices
 
 Rows = NDArray[np.int64]
 
@@ -40,6 +41,7 @@ class Voters:
         core_R: whether HDBSCAN itself put the observation into its kind.
         kinds_K: cluster ids.
         share_RK: the observations' probabilities of belonging to each.
+        voices: who speaks for kinds that people made; None where they made none.
         pile_N: number of the pile that a picture without a kind lies in (`agent.piles`), -1 for those with one.
     """
 
@@ -54,6 +56,7 @@ class Voters:
     core_R: NDArray[np.bool_]
     kinds_K: Rows
     share_RK: Points
+    voices: Voices | None
     pile_N: Rows
 
     @property
@@ -92,6 +95,7 @@ class Voters:
             "share_rows": packed(row_E.astype(np.uint32)),
             "share_kinds": packed(kind_E.astype(np.uint32)),
             "shares": packed(self.share_RK[row_E, kind_E]),
+            "voices": None if self.voices is None else [packed(self.voices.of_N), packed(self.voices.voice_N)],
             "piles": packed(self.pile_N.astype(np.int32)),
         }
 
@@ -132,6 +136,7 @@ class Voters:
             core_R=core_R,
             kinds_K=kinds_K,
             share_RK=share_RK,
+            voices=_voices(state.get("voices")),
             pile_N=unpacked(state["piles"]).astype(np.int64),
         )
 
@@ -164,6 +169,13 @@ def unpacked(value: object) -> NDArray[Any]:
         raise TypeError("an array is missing")
     content = zlib.decompress(base64.b64decode(value["data"]))
     return np.frombuffer(content, dtype=np.dtype(value["type"])).reshape(value["shape"])
+
+
+def _voices(value: object) -> Voices | None:
+    if not isinstance(value, list):
+        return None
+    of_R, voice_R = value
+    return Voices(unpacked(of_R), unpacked(voice_R))
 
 
 def _number(value: object) -> float:

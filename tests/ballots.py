@@ -29,5 +29,6 @@ def voters(queries: Queries, kinds: Mapping[int, int | None], k: int = 3) -> Vot
         core_R=share_RK.sum(axis=1) > 0,
         kinds_K=kinds_K,
         share_RK=share_RK,
+        voices=None,
         pile_N=np.where(share_RK.any(axis=1), -1, 0),
     )

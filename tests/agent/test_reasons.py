@@ -180,3 +180,21 @@ def test_a_version_that_no_round_has_looked_at(
     publish()
     with pytest.raises(NotFound, match="wait for the next round, or `recluster`"):
         why(queries, ids[0])
+
+
+def test_a_new_picture_that_goes_to_a_kind_of_people_is_explained_as_the_agent_votes(
+    queries: Queries, store: Store, worker: ClusterWorker
+) -> None:
+    store.add([*blob(range(60), 0), *blob(range(60, 120), 1), *blob(range(200, 206), 2)])
+    worker.round("requested")
+    _, fox = store.move([sha(n) for n in range(200, 204)], None, "anna")
+    worker.round("requested")
+    (record,) = blob(range(210, 211), 2)
+    found = Reasons(queries).explain(Subject(None, "", 1, record.innate_D, None))
+    assert (found.said.cluster_id, found.votes[0].cluster_id, found.margin) == (fox, fox, 1.0)
+    (picture_id,) = store.add([record])
+    worker.step()
+    assert queries.assignments([picture_id]).cluster_N.tolist() == [fox]
+    one = queries.assignments([1]).cluster_N.tolist()[0]
+    store.merge([fox], one, "anna")
+    assert Reasons(queries).explain(Subject(None, "", 1, record.innate_D, None)).said.cluster_id == one

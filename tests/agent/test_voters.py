@@ -83,3 +83,12 @@ def test_arrays_become_text_and_arrays_again(array: np.ndarray) -> None:
 def test_what_is_no_such_state_is_told_with_the_remedy(state: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="recluster"):
         Voters.of_state(state)
+
+
+def test_who_speaks_for_the_kinds_of_people_is_kept_too(window: Embedded) -> None:
+    model = Clusterer(CONFIG, np.random.default_rng(0))
+    model.fit(window.ids_N, window.of, 1, leaders={int(window.ids_N[0]): 70})
+    voices = kept(model).voices
+    assert voices is not None
+    assert set(voices.of_N.tolist()) == {-1, 10 + int(model.vote(window.innate_ND[:1], None)[0][0])}
+    assert voices.voice_N.max() == 2
