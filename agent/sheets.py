@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,6 +14,9 @@ GAP_PX = 8
 FRAME_PX = 3
 TITLE_PX = 34
 COLUMNS = 8
+LETTERS = 500
+"""More than fit above a sheet in any script."""
+
 EMPTY = "#d9d9d9"
 
 
@@ -49,9 +53,10 @@ def _write(pen: ImageDraw.ImageDraw, title: str, right_px: int) -> None:
     if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow without FreeType has letters for Latin-1 only
         title = title.encode("latin-1", "replace").decode("latin-1")
     left_px = GAP_PX + 24
-    while len(title) > 1 and left_px + pen.textlength(title, font=font) > right_px:
-        title = f"{title[:-2]}…" if isinstance(font, ImageFont.FreeTypeFont) else title[:-1]
-    pen.text((left_px, 8), title, fill="black", font=font)
+    end = "…" if isinstance(font, ImageFont.FreeTypeFont) else ""
+    cut = [title, *(f"{title[:length]}{end}" for length in range(min(len(title), LETTERS) - 1, -1, -1))]
+    fits = bisect_left(cut, True, key=lambda text: left_px + pen.textlength(text, font=font) <= right_px)
+    pen.text((left_px, 8), cut[min(fits, len(cut) - 1)], fill="black", font=font)
 
 
 def _fitted(thumbnail: bytes | None) -> Image.Image:

@@ -47,7 +47,10 @@ def test_a_frozen_network_neither_moves_nor_forgets(tmp_path: Path) -> None:
     assert set(final["forgetting_of"].values()) == {0.0}
 
 
-@pytest.mark.parametrize("arm", ["l2-sp", "ewc", "iid", "byol", "align-born"])
+LONG = [pytest.param(arm, marks=pytest.mark.slow) for arm in ("l2-sp", "iid", "byol")]
+
+
+@pytest.mark.parametrize("arm", ["ewc", "align-born", *LONG])
 def test_arms_differ_only_in_what_they_say(tmp_path: Path, arm: str) -> None:
     assert run(tmp_path, "--arm", arm)["arm"] == arm
 

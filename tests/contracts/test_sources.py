@@ -292,7 +292,9 @@ def test_a_backlog_of_files_leaves_room_for_a_camera(agent: Agent, kind: str) ->
     assert len(agent.stored()) >= 5
 
 
-@pytest.mark.parametrize("kind", ORDERED)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in ("folder", "stream") else pytest.param(kind, marks=pytest.mark.slow) for kind in ORDERED]
+)
 def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     agent.see()
     bad = agent.bad()

@@ -78,11 +78,12 @@ def test_sigterm_writes_a_checkpoint_and_a_restart_goes_on(taxon: Taxon) -> None
     assert taxon.stop(process) == 0
 
 
-def test_ten_kills_lose_and_repeat_nothing(taxon: Taxon) -> None:
-    rng = random.Random(0)
-    files = [(f"{family}-{seed}.jpg", jpeg(family, seed)) for seed in range(60) for family in FAMILIES]
-    per_kill = len(files) // 10
-    for kill in range(10):
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_kills_lose_and_repeat_nothing(taxon: Taxon, kills: int) -> None:
+    rng = random.Random(kills)
+    files = [(f"{family}-{seed}.jpg", jpeg(family, seed)) for seed in range(6 * kills) for family in FAMILIES]
+    per_kill = len(files) // kills
+    for kill in range(kills):
         process = taxon.start("cluster.every=20", "inbox.batch=4")
         for name, content in files[kill * per_kill : (kill + 1) * per_kill]:
             (taxon.folder / name).write_bytes(content)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.e2e.conftest import Taxon
 from tests.pictures import FAMILIES, jpeg
 
@@ -32,6 +34,7 @@ def test_once_sorts_a_folder_and_is_repeatable(taxon: Taxon) -> None:
     assert taxon.rows() == rows
 
 
+@pytest.mark.slow
 def test_ids_survive_growth_and_learning(taxon: Taxon) -> None:
     """A published encoder version moves every embedding; the ids stay with their members."""
     fast = ("learner.views_per_picture=6", "cluster.every=60", "encoder.image_px=32")
