@@ -5,7 +5,7 @@ It knows nothing about pictures' pixels, training or sources, and never imports 
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -284,10 +284,10 @@ def run_cluster_process(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(logs)
     _limit_threads(threads)
-    parent = os.getppid()
+    agent = multiprocessing.parent_process()
     engine = open_engine(url)
     worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
-    while not stop.is_set() and os.getppid() == parent:
+    while not stop.is_set() and (agent is None or agent.is_alive()):
         draining = drain.is_set()
         if not worker.step(draining=draining):
             if draining:

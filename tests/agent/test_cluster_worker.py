@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from agent.cluster_worker import ClusterWorker
@@ -17,6 +24,21 @@ from storage.states import RECLUSTER
 from storage.store import Store
 from tests.factories import picture
 
+ORPHAN = """
+import multiprocessing, os, signal, sys
+from agent.cluster_worker import run_cluster_process
+from agent.config import ClusterConfig, LogConfig
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    job = (sys.argv[1], ClusterConfig(), 0, 1, LogConfig(), spawn.Event(), spawn.Event())
+    process = spawn.Process(target=run_cluster_process, args=job)
+    process.start()
+    print(process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ClusterConfig(every=60, idle_s=5, near_copy=1.0)
 
 
@@ -302,3 +324,19 @@ def test_pictures_that_were_taught_before_their_first_round_lead_too(
     worker.step()
     assert set(kinds_of(queries, *ids[:40])) == {taught.cluster_id}
     assert len(queries.clusters()) == 2
+
+
+def test_the_process_ends_with_the_agent_even_if_that_was_killed_while_it_started(tmp_path: Path, data: Path) -> None:
+    script = tmp_path / "dies.py"
+    script.write_text(ORPHAN)
+    command = [sys.executable, str(script), f"sqlite:///{data / 'taxon.db'}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as agent:
+        assert agent.stdout is not None
+        pid = int(agent.stdout.readline())
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            pytest.fail("it outlived the agent")
+        time.sleep(0.1)
