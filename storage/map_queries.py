@@ -28,11 +28,11 @@ class MapQueries(Reader):
             query = _query(revision_at(connection, as_of)).where(arrived(pictures.c.ingested_at, as_of))
             return [_place(row) for row in connection.execute(query.order_by(pictures.c.sha256).limit(limit))]
 
-    def on_map(self, shas: Sequence[str]) -> dict[str, PlaceRow]:
-        """Those of these pictures that the map shows, by content hash."""
+    def on_map(self, shas: Sequence[str], as_of: datetime | None = None) -> dict[str, PlaceRow]:
+        """Those of these pictures that the map shows, by content hash, with their kinds now or at a time."""
         found: dict[str, PlaceRow] = {}
         with self._moment() as connection:
-            query = _query(revision_at(connection, None))
+            query = _query(revision_at(connection, as_of))
             for some in chunks(list(shas)):
                 found.update(
                     (row.sha256, _place(row)) for row in connection.execute(query.where(pictures.c.sha256.in_(some)))
