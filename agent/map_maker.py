@@ -54,7 +54,7 @@ class MapMaker:
     """Makes a map after a round, whenever there is nothing better to do.
 
     Args:
-        rng: decides all that is drawn.
+        rng: decides all that is drawn; the same generator, round and last map give the same map.
         clock: seconds, of which the map takes its share.
     """
 
@@ -68,7 +68,7 @@ class MapMaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clusterer, self._store, self._queries, self._config = clusterer, store, queries, config
-        self._rng, self._clock = rng, clock
+        self._seed, self._clock = int(rng.integers(2**63)), clock
         self._work: Iterator[None] | None = None
         self._spent_s, self._next_at = 0.0, clock()
         self._walked_to: int | None = None
@@ -100,12 +100,13 @@ class MapMaker:
         return draining or self._clock() >= self._next_at
 
     def _make(self, last: ClusteringRow) -> Iterator[None]:
-        observed = self._clusterer.observed or self._observe(last.encoder_version)
+        rng = np.random.default_rng([self._seed, last.id])
+        observed = self._clusterer.observed or self._observe(last.encoder_version, rng)
         if observed is not None:
             bursts, ids_N, row_R = observed.bursts, observed.ids_N, observed.bursts.row_R
             burst_N, leads_N = bursts.burst_N, bursts.leader_N == np.arange(len(ids_N))
             seen = Observations(observed.version, observed.space, ids_N, bursts.points_ND[row_R])
-            layout = Layout(seen.points_RP, bursts.graph(), self._queries.layout(ids_N[row_R]), self._rng)
+            layout = Layout(seen.points_RP, bursts.graph(), self._queries.layout(ids_N[row_R]), rng)
             while layout.step():
                 yield
             place_R2 = layout.places()
@@ -115,10 +116,10 @@ class MapMaker:
         self._store.set_state(STATE, last.id)
         self._made_after = last.id
 
-    def _observe(self, version: int) -> Observed | None:
+    def _observe(self, version: int, rng: np.random.Generator) -> Observed | None:
         """The window of the last round, where the agent was started since."""
         window = Embedded(*self._queries.embeddings(self._queries.window(), version)).ascending()
-        return Observed(window, version, self._config, self._rng) if len(window.ids_N) else None
+        return Observed(window, version, self._config, rng) if len(window.ids_N) else None
 
     def _write(self, version: int, ids_N: NDArray[np.int64], place_N2: Points) -> Iterator[None]:
         for start in range(0, len(ids_N), PAGE):

@@ -4,11 +4,11 @@
     python -m benchmarks.layout --set digits --seed 0 --sizes '' --json
 
 `streams`: the stream of `benchmarks.identity` (real pictures; classes arrive, leave and return, ten encoder versions
-are published) through the agent's own window and map, round after round. In every EVERYth round, and after each
-publication, a map is also made from nothing, and laid upon the map before as well as can be.
+are published) through the agent's own window and map, round after round. In every EVERYth round a map is also made
+from nothing, and laid upon the map before as well as can be.
 
-* `moved`, `moved_scratch`: median way of the pictures that were on the map before, as a share of its extent; median
-  over rounds without a publication. `moved_published`, `moved_published_scratch`: over those with one.
+* `moved`: median way of the pictures that were on the map before, as a share of its extent; median over rounds without
+  a publication. `moved_published`: over those with one. `moved_scratch`: of the maps from nothing.
 * `trust`, `trust_scratch`: trustworthiness (Venna and Kaski 2001; 15 neighbours) of the map that was continued all
   along, and of those from nothing, in the space of the round; mean.
 * `trust_last`, `trust_umap`: at the last round, of the continued map and of umap-learn's on the same graph with its own
@@ -55,7 +55,8 @@ from benchmarks.embeddings import innate_of
 from benchmarks.identity import World
 
 CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
-EVERY = 5
+EVERY = 6
+TOLD = ("moved", "moved_published", "moved_scratch", "trust", "trust_scratch")
 TRUSTED = 2_000
 """Pictures of which trustworthiness is measured, drawn from the map: it takes the square of their number."""
 
@@ -71,12 +72,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1):  # as the clusterer's process is by default
-        streams = [one_stream(name, int(seed)) for name in split(options.set) for seed in split(options.seed)]
-        sizes = [one_size(int(n)) for n in split(options.sizes)]
+        sizes = [told(one_size(int(n))) for n in split(options.sizes)]
         start = {by: in_new_process(by) for by in ("agent", "umap-learn")} if sizes else {}
+        streams = [told(one_stream(name, int(seed))) for name in split(options.set) for seed in split(options.seed)]
     found = {"streams": streams, "sizes": sizes, "start": start}
     print(json.dumps(found, indent=1) if options.json else "\n".join(map(str, [*streams, *sizes, start])))
     return 0
+
+
+def told(found: dict[str, Any]) -> dict[str, Any]:
+    """Says on the way how far it is."""
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
 
 
 def split(listed: str) -> list[str]:
@@ -93,11 +100,9 @@ class Stream:
         self._world = World(name, seed)
         self._config = ClusterConfig()
         self._rng = np.random.default_rng(seed)
+        self._observed: Observed | None = None
         self._place_of: dict[int, Points] = {}
-        self.told: dict[str, list[float]] = {
-            key: [] for key in ("moved", "moved_published", "trust", "moved_scratch", "moved_published_scratch",
-                                "trust_scratch")
-        }  # fmt: skip
+        self.told: dict[str, list[float]] = {key: [] for key in TOLD}
         self.last: tuple[Points, Graph, Points] | None = None
 
     def through(self) -> None:
@@ -112,9 +117,16 @@ class Stream:
                 version += 1
                 learned_ND = world.learned(version)
             learned_MD = None if learned_ND is None else learned_ND[arrived_N]
-            window = Embedded(arrived_N, innate_ND[arrived_N], learned_MD)
-            observed = Observed(window, version, self._config, self._rng)
-            self._round(observed, "moved_published" if published else "moved", measured=number % EVERY == 0)
+            observed = self._look(Embedded(arrived_N, innate_ND[arrived_N], learned_MD), version)
+            self._round(observed, "moved_published" if published else "moved", measured=number % EVERY == EVERY - 1)
+
+    def _look(self, window: Embedded, version: int) -> Observed:
+        """As `agent.clusterer` does."""
+        if self._observed is not None and self._observed.serves(window.ids_N, version):
+            self._observed.become(window.ids_N, window.of)
+        else:
+            self._observed = Observed(window, version, self._config, self._rng)
+        return self._observed
 
     def _round(self, observed: Observed, moved: str, measured: bool) -> None:
         row_R = observed.bursts.row_R
@@ -124,9 +136,9 @@ class Stream:
         place_R2 = made(points_RP, graph, known_R2, self._rng)
         if self._place_of:
             self.told[moved].append(displacement(known_R2, place_R2))
-        if self._place_of and (measured or moved == "moved_published"):
+        if measured:
             scratch_R2 = made(points_RP, graph, np.full_like(known_R2, np.nan), self._rng)
-            self.told[f"{moved}_scratch"].append(displacement(known_R2, scratch_R2))
+            self.told["moved_scratch"].append(displacement(known_R2, scratch_R2))
             self.told["trust"].append(trust(points_RP, place_R2))
             self.told["trust_scratch"].append(trust(points_RP, scratch_R2))
         self._place_of = dict(zip(ids_R.tolist(), place_R2, strict=True))
