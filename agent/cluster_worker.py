@@ -23,6 +23,7 @@ from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
+from agent.map_maker import MapMaker
 from agent.window import choose_window
 from storage.engine import open_engine
 from storage.errors import Outdated
@@ -42,7 +43,11 @@ NONE = -1
 
 
 class ClusterWorker:
-    """Decides when a round is due and carries it from embeddings to the one row that makes it visible."""
+    """Decides when a round is due and carries it from embeddings to the one row that makes it visible.
+
+    Args:
+        map_maker: has the time that is left; without one there is no map.
+    """
 
     def __init__(
         self,
@@ -51,8 +56,10 @@ class ClusterWorker:
         queries: Queries,
         config: ClusterConfig,
         clock: Callable[[], float] = time.monotonic,
+        map_maker: MapMaker | None = None,
     ) -> None:
         self._clusterer = clusterer
+        self._map_maker = map_maker
         self._store = store
         self._queries = queries
         self._config = config
@@ -67,16 +74,20 @@ class ClusterWorker:
             clusterer.load_state_dict(state)
 
     def step(self, *, draining: bool = False) -> bool:
-        """Do a round if one is due, else a vote for what has arrived since the last one; False when neither was."""
+        """A round if one is due, else a vote for what has arrived since, else a piece of the map; False if none was."""
         reason = self._due(draining)
         if reason is None:
-            return self._vote_between()
+            return self._vote_between() or self.map_step(draining=draining)
         try:
             self.round(reason)
         except Outdated as overtaken:
             self._kind_of = {}  # it may name kinds that never came to be
             log.info("overtaken, the round is repeated", reason=str(overtaken))
         return True
+
+    def map_step(self, *, draining: bool = False) -> bool:
+        """A piece of the map; False when there is nothing to do for it."""
+        return self._map_maker is not None and self._map_maker.step(draining=draining)
 
     def _due(self, draining: bool) -> str | None:
         last = self._queries.last_clustering()
@@ -264,10 +275,19 @@ def as_if_alone(
 
 
 def recluster(url: str, config: ClusterConfig, seed: int) -> int:
-    """One round now, in this process; for a data directory without a daemon."""
+    """One round now, and its map, in this process; for a data directory without a daemon."""
+    worker = _worker(url, config, seed)
+    clustering_id = worker.round("requested")
+    while worker.map_step(draining=True):
+        pass
+    return clustering_id
+
+
+def _worker(url: str, config: ClusterConfig, seed: int) -> ClusterWorker:
     engine = open_engine(url)
-    worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
-    return worker.round("requested")
+    clusterer, store, queries = Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine)
+    map_maker = MapMaker(clusterer, store, queries, config, np.random.default_rng(seed))
+    return ClusterWorker(clusterer, store, queries, config, map_maker=map_maker)
 
 
 def run_cluster_process(
@@ -285,8 +305,7 @@ def run_cluster_process(
     configure_logs(logs)
     _limit_threads(threads)
     agent = multiprocessing.parent_process()
-    engine = open_engine(url)
-    worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
+    worker = _worker(url, config, seed)
     while not stop.is_set() and (agent is None or agent.is_alive()):
         draining = drain.is_set()
         if not worker.step(draining=draining):

@@ -301,6 +301,7 @@ class ClusterConfig(Section):
     assign: float = Field(0.3, ge=0, le=1, description="probability below which a picture stays unassigned")
     dormant_after: int = Field(2_000, ge=1, description="pictures without a new member until a kind is dormant")
     patience: int = Field(5, ge=1, description="rounds without density until a kind has disappeared")
+    map_share: float = Field(0.1, ge=0, le=1, description="of the clusterer's time that the map may take; 0: no map")
 
 
 class StorageConfig(Section):

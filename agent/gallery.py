@@ -1,4 +1,4 @@
-"""A folder for people: a contact sheet for each kind, the timeline, and a page that shows them all.
+"""A folder for people: a contact sheet for each kind, the map, the timeline, and a page that shows them all.
 
 It asks the store and writes files. It writes into a folder that is new, empty, or a gallery already, and nowhere else:
 file names come from ids, and each file is renamed into its place, so that a link that lies there is replaced and
@@ -15,15 +15,22 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
+from agent.chart import Label, draw_map_png, draw_map_svg, scale_of
 from agent.colours import colour_of
 from agent.sheets import Tile, draw_sheet
 from agent.timeline import draw_timeline
 from storage.answers import Answers
 from storage.errors import NotFound, Refused
 from storage.records import ClusterState
-from storage.rows import ClusterDetail
+from storage.rows import ClusterDetail, ClusterRow, PlaceRow
 
 INDEX, TIMELINE, UNASSIGNED = "index.html", "timeline.svg", "unassigned.png"
+MAP, MAP_SVG = "map.png", "map.svg"
+DOTS, SVG_DOTS = 50_000, 10_000
+"""Pictures that the map shows, at most, as pixels and as SVG: what a page can hold, and what a browser can."""
+
 MARK = '<meta name="generator" content="taxon gallery">'
 BORDERLINE_SHARE = 4
 STYLE = "body{font-family:sans-serif;margin:2em}img,object{max-width:100%}h2{border-left:.6em solid;padding-left:.4em}"
@@ -62,12 +69,14 @@ def write_gallery(
     titles: list[tuple[int | None, str]] = [(detail.cluster.id, _title(detail)) for detail in details]
     if not kinds:
         titles.append((None, _UNASSIGNED_TITLE))
-    names = {row.id: row.name for row in queries.clusters(as_of, include_ended=True)}
+    everyone = queries.clusters(as_of, include_ended=True)
+    names = {row.id: row.name for row in everyone}
     timeline = draw_timeline(queries.sizes(as_of), queries.history(until=as_of), names, as_of)
     out.mkdir(parents=True, exist_ok=True)
     # the page first: a gallery that was cut short is known for one, and made whole by the next
     _place(out / INDEX, _page(titles, as_of).encode())
     _place(out / TIMELINE, timeline.encode())
+    _place_map(queries, out, everyone, as_of)
     for detail in details:  # one sheet in memory at a time
         _place_sheet(out, kind_sheet(queries, detail, as_of, per_kind))
     if not kinds:
@@ -104,6 +113,22 @@ def unassigned_sheet(queries: Answers, as_of: datetime | None, per_kind: int) ->
     return Sheet(None, _UNASSIGNED_TITLE, tuple(Tile(row.sha256, queries.thumbnail(row.sha256)) for row in rows))
 
 
+def map_labels(
+    queries: Answers, kinds: Sequence[ClusterRow], places: Sequence[PlaceRow], as_of: datetime | None
+) -> list[Label]:
+    """Each kind that the map shows, where the first of its exemplars lies that still belongs to it; else where one of
+    its pictures does."""
+    shown = {place.cluster_id: place for place in reversed(places)}
+    lies = queries.on_map([sha256 for kind in kinds for sha256 in kind.exemplars], as_of)
+    labels = []
+    for kind in kinds:
+        own = [lies[sha256] for sha256 in kind.exemplars if sha256 in lies and lies[sha256].cluster_id == kind.id]
+        at = own[0] if own else shown.get(kind.id)
+        if at is not None:
+            labels.append(Label(kind.id, kind.name, at.x, at.y))
+    return labels
+
+
 _UNASSIGNED_TITLE = "in no kind, as they arrived"
 
 
@@ -137,15 +162,30 @@ def _page(titles: Sequence[tuple[int | None, str]], as_of: datetime | None) -> s
         file, colour = Sheet(cluster_id, title, ()).file, colour_of(cluster_id)
         parts.append(f'<h2 style="border-color:{colour}">{escape(title)}</h2>')
         parts.append(f'<img src="{file}" alt="{escape(title)}">')
+    parts.append(f'<h2>Map</h2>\n<object type="image/svg+xml" data="{MAP_SVG}"><a href="{MAP_SVG}">map</a></object>')
+    parts.append(f'<p><a href="{MAP}">with more pictures</a></p>')
     parts.append(f'<h2>Lineage</h2>\n<object type="image/svg+xml" data="{TIMELINE}">')
     parts.append(f'<a href="{TIMELINE}">timeline</a></object>\n</body>\n</html>\n')
     return "\n".join(parts)
 
 
+def _place_map(queries: Answers, out: Path, kinds: Sequence[ClusterRow], as_of: datetime | None) -> None:
+    hidden = {kind.id for kind in kinds if kind.hidden}
+    places = [place for place in queries.map(DOTS, as_of) if place.cluster_id not in hidden]
+    labels = map_labels(queries, [kind for kind in kinds if not kind.hidden], places, as_of)
+    scale = scale_of(places)
+    _place(out / MAP_SVG, draw_map_svg(places[:SVG_DOTS], labels, scale).encode())
+    _place_image(out / MAP, draw_map_png(places, labels, scale))
+
+
 def _place_sheet(out: Path, sheet: Sheet) -> None:
+    _place_image(out / sheet.file, draw_sheet(sheet.title, colour_of(sheet.cluster_id), sheet.tiles))
+
+
+def _place_image(path: Path, image: Image.Image) -> None:
     buffer = BytesIO()
-    draw_sheet(sheet.title, colour_of(sheet.cluster_id), sheet.tiles).save(buffer, "PNG")
-    _place(out / sheet.file, buffer.getvalue())
+    image.save(buffer, "PNG")
+    _place(path, buffer.getvalue())
 
 
 def _place(path: Path, content: bytes) -> None:

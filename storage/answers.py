@@ -6,11 +6,12 @@ from sqlalchemy import select
 
 from storage.change_queries import ChangeQueries
 from storage.kind_queries import KindQueries
+from storage.map_queries import MapQueries
 from storage.picture_queries import PictureQueries
 from storage.schema import pictures, state, thumbnails
 
 
-class Answers(KindQueries, PictureQueries, ChangeQueries):
+class Answers(KindQueries, PictureQueries, ChangeQueries, MapQueries):
     """What people ask. Args: engine: from `storage.engine.open_engine`."""
 
     def thumbnail(self, sha256: str) -> bytes | None:

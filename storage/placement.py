@@ -22,8 +22,9 @@ def put_window(connection: Connection, picture_ids: Sequence[int]) -> None:
 
 
 def put_layout(connection: Connection, version: int, places: Mapping[int, tuple[float, float]]) -> None:
-    """The map of a version is this from now on: picture id -> (x, y)."""
-    connection.execute(delete(layouts).where(layouts.c.version == version))
+    """The map shows these pictures here from now on, by this version, and the others where they were: id -> (x, y)."""
+    for some in chunks(sorted(places)):
+        connection.execute(delete(layouts).where(layouts.c.picture_id.in_(some)))
     rows = [
         {"version": version, "picture_id": i, "x": places[i][0], "y": places[i][1]}
         for i in _stored(connection, sorted(places))

@@ -284,13 +284,24 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
             ids = connection.execute(select(window.c.picture_id).order_by(window.c.picture_id)).scalars().all()
         return np.array(ids, dtype=np.int64)
 
-    def layout(self, version: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The map of an encoder version: ids (N,), ascending, and places (N, 2)."""
-        query = select(layouts.c.picture_id, layouts.c.x, layouts.c.y).where(layouts.c.version == version)
+    def layout(self, ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Places (N, 2) of these pictures on the map; NaN where it does not show them."""
+        found: dict[int, tuple[float, float]] = {}
+        columns = select(layouts.c.picture_id, layouts.c.x, layouts.c.y)
         with self._moment() as connection:
-            rows = connection.execute(query.order_by(layouts.c.picture_id)).all()
-        xy_N2 = np.array([(row.x, row.y) for row in rows], dtype=np.float32).reshape(len(rows), 2)
-        return np.array([row.picture_id for row in rows], dtype=np.int64), xy_N2
+            for some in chunks(_numbers(ids)):
+                rows = connection.execute(columns.where(layouts.c.picture_id.in_(some)))
+                found.update((row.picture_id, (row.x, row.y)) for row in rows)
+        nowhere = (np.nan, np.nan)
+        places = [found.get(int(i), nowhere) for i in ids]
+        return np.array(places, dtype=np.float32).reshape(len(places), 2)
+
+    def ids_before(self, picture_id: int | None, limit: int) -> NDArray[np.int64]:
+        """The pictures that came last before one, or last of all, (N,), the newest first."""
+        query = select(pictures.c.id).order_by(pictures.c.id.desc()).limit(limit)
+        query = query if picture_id is None else query.where(pictures.c.id < picture_id)
+        with self._moment() as connection:
+            return np.array(connection.execute(query).scalars().all(), dtype=np.int64)
 
 
 def _numbers(ids: Sequence[int] | NDArray[np.int64]) -> list[int]:

@@ -132,6 +132,16 @@ class PictureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """Where the map shows a picture; `cluster_id` is None for one that is in no kind."""
+
+    sha256: str
+    x: float
+    y: float
+    cluster_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class BelongedRow:
     """Where a picture belonged from a time on; `cluster_id` is None where it was unassigned.
 

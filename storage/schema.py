@@ -167,6 +167,8 @@ embeddings = Table(
     Index(None, "picture_id"),
 )
 
+# one row for each picture on the map; `version` is the encoder's by which it was placed there: a map is laid upon the
+# last one, so places of different versions go together
 layouts = Table(
     "layouts",
     metadata,

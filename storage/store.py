@@ -217,7 +217,9 @@ class Store:
             placement.put_window(connection, [int(i) for i in picture_ids])
 
     def set_layout(self, version: int, picture_ids: Sequence[int], xy_N2: NDArray[np.float32]) -> None:
-        """Replace the map of an encoder version: where it shows each picture.
+        """Where the map shows these pictures from now on, by an encoder version; the others stay where they were.
+
+        One transaction: give a few thousand at a time. Pictures that are not stored are left out.
 
         Raises:
             NotFound: there is no such version.

@@ -16,7 +16,7 @@ from storage import counters, journal
 from storage.chunks import PARAMETERS, chunks
 from storage.errors import NotFound, StorageError
 from storage.records import Event, EventType, Vectors, VersionState
-from storage.schema import embeddings, encoder_versions, layouts, pictures
+from storage.schema import embeddings, encoder_versions, pictures
 from storage.vectors import to_bytes
 
 BORN = 1
@@ -104,7 +104,7 @@ def retired_with_vectors(connection: Connection) -> list[int]:
 
 
 def delete_vectors(engine: Engine, version: int) -> None:
-    """Delete a version's vectors and map, a short transaction a piece."""
+    """Delete a version's vectors, a short transaction a piece. Places on the map stay until others take their place."""
     some = select(embeddings.c.picture_id).where(embeddings.c.version == version).limit(PIECE)
     while True:
         with engine.begin() as connection:
@@ -113,7 +113,6 @@ def delete_vectors(engine: Engine, version: int) -> None:
                 these = embeddings.c.picture_id.in_(few)
                 connection.execute(delete(embeddings).where(embeddings.c.version == version, these))
             if not ids:
-                connection.execute(delete(layouts).where(layouts.c.version == version))
                 return
 
 

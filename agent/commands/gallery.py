@@ -23,7 +23,7 @@ def gallery(
     per_kind: Annotated[int, typer.Option("--per-kind", min=1, max=1000, help="Pictures on a sheet.")] = PER_KIND,
     as_json: Json = False,
 ) -> None:
-    """Contact sheets of the kinds, their timeline, and a page that shows them."""
+    """Contact sheets of the kinds, the map, their timeline, and a page that shows them."""
     when = moment(as_of, "--as-of")
     with reading(data) as queries:
         from agent.gallery import INDEX, write_gallery

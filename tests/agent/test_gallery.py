@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from agent.gallery import kind_sheet, unassigned_sheet, write_gallery
+from agent import gallery
+from agent.chart import NOTHING_YET, Label
+from agent.gallery import kind_sheet, map_labels, unassigned_sheet, write_gallery
 from storage.errors import NotFound, Refused
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState
@@ -63,11 +67,13 @@ def test_the_folder_holds_a_page_that_shows_every_file(queries: Queries, kind: i
     assert sorted(path.name for path in out.iterdir()) == [
         "index.html",
         f"kind-{kind}.png",
+        "map.png",
+        "map.svg",
         "timeline.svg",
         "unassigned.png",
     ]
     page = (out / "index.html").read_text()
-    for name in (f"kind-{kind}.png", "timeline.svg", "unassigned.png"):
+    for name in (f"kind-{kind}.png", "map.png", "map.svg", "timeline.svg", "unassigned.png"):
         assert f'"{name}"' in page
     with Image.open(out / f"kind-{kind}.png") as sheet:
         assert sheet.format == "PNG"
@@ -157,3 +163,62 @@ def test_as_it_stood_before_the_first_round(queries: Queries, kind: int, tmp_pat
 def test_an_empty_store_gives_a_page(store: Store, queries: Queries, tmp_path: Path) -> None:
     assert write_gallery(queries, tmp_path / "out") == 1
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+# -------------------------------------------------------------------------- the map
+
+
+@pytest.fixture
+def mapped(store: Store, queries: Queries, kind: int) -> int:
+    """Picture n lies at (n, -n), but for picture 11, which is not on the map."""
+    ids = queries.ids_before(None, 12)[::-1].tolist()
+    store.set_layout(1, ids[:11], np.array([(n, -n) for n in range(11)], dtype=np.float32))
+    return kind
+
+
+def labels(queries: Queries) -> list[Label]:
+    return map_labels(queries, queries.clusters(), queries.map(99), None)
+
+
+def test_a_kind_is_named_at_its_medoid_as_long_as_that_is_there(store: Store, queries: Queries, mapped: int) -> None:
+    store.rename(mapped, "moths", "anna")
+    assert labels(queries) == [Label(mapped, "moths", 4, -4)]
+    store.move([sha(4)], None, "anna")
+    (first, made) = labels(queries)
+    assert first == Label(mapped, "moths", 0, 0)
+    assert (made.x, made.y) == (4, -4)
+    store.forget([sha(n) for n in range(10)], "anna")
+    assert labels(queries) == []
+
+
+def test_the_map_shows_kinds_as_of_then_and_hides_what_is_hidden(
+    store: Store, queries: Queries, clock: Clock, mapped: int, tmp_path: Path
+) -> None:
+    def dots(as_of: datetime | None) -> dict[str, int]:
+        write_gallery(queries, tmp_path / "out", as_of)
+        tree = ElementTree.fromstring((tmp_path / "out" / "map.svg").read_text())
+        paths = [one for one in tree.iter() if one.get("class") == "dots"]
+        return {path[0].text or "": path.get("d", "").count("M") for path in paths}
+
+    then = clock()
+    clock.tick()
+    _, made = store.move([sha(9)], None, "anna")
+    assert dots(None) == {"in no kind": 1, f"kind {mapped}": 9, f"kind {made}": 1}
+    assert dots(then) == {"in no kind": 1, f"kind {mapped}": 10}
+    store.hide(mapped, "anna")
+    assert dots(None) == {"in no kind": 1, f"kind {made}": 1}
+
+
+def test_the_map_is_no_larger_than_a_page_can_hold(
+    queries: Queries, mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "SVG_DOTS", 4)
+    write_gallery(queries, tmp_path / "out")
+    assert (tmp_path / "out" / "map.svg").read_text().count("h0") == 4
+    with Image.open(tmp_path / "out" / "map.png") as picture:
+        assert len(picture.getcolors(1 << 20) or []) > 3
+
+
+def test_without_a_map_the_gallery_says_so(queries: Queries, kind: int, tmp_path: Path) -> None:
+    write_gallery(queries, tmp_path / "out")
+    assert NOTHING_YET in (tmp_path / "out" / "map.svg").read_text()

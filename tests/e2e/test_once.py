@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -27,11 +30,17 @@ def test_once_sorts_a_folder_and_is_repeatable(taxon: Taxon) -> None:
     assert len(kinds) >= 2
     listed = {str(kind["id"]) for kind in taxon.json("clusters")}
     assert kinds <= listed
-    before = taxon.json("status")
+    before, places = taxon.json("status"), on_map(taxon)
+    assert len(places) == 120
     taxon.once()
     after = taxon.json("status")
     assert after["clustering_id"] == before["clustering_id"]
     assert taxon.rows() == rows
+    assert on_map(taxon) == places
+    gallery = taxon.data.parent / "gallery"
+    taxon.call("gallery", "--out", str(gallery))
+    assert (gallery / "map.svg").read_text().count("h0") == 120
+    assert (gallery / "map.png").stat().st_size > 5_000
 
 
 @pytest.mark.slow
@@ -40,7 +49,7 @@ def test_ids_survive_growth_and_learning(taxon: Taxon) -> None:
     fast = ("learner.views_per_picture=6", "cluster.every=60", "encoder.image_px=32")
     fill(taxon, 25)
     taxon.once(*fast, learning=True)
-    first = taxon.rows()
+    first, places = taxon.rows(), on_map(taxon)
     version = taxon.json("status")["encoder_version"]
     assert version >= 2
     fill(taxon, 10, start=25)
@@ -53,6 +62,11 @@ def test_ids_survive_growth_and_learning(taxon: Taxon) -> None:
     assert moved <= len(first) // 4
     events = {event["type"] for event in taxon.json("history")}
     assert {"emerged", "encoder_published"} <= events
+    later = on_map(taxon)
+    assert len(later) == 140
+    across = max(x for x, _ in places.values()) - min(x for x, _ in places.values())
+    strides = sorted(math.dist(place, later[picture]) for picture, place in places.items())
+    assert strides[len(strides) // 2] < across / 5
 
 
 def test_broken_files_are_recorded_facts(taxon: Taxon) -> None:
@@ -71,3 +85,8 @@ def test_broken_files_are_recorded_facts(taxon: Taxon) -> None:
     assert taxon.json("status")["pictures"] == 2
     rejected = taxon.json("pictures", "--status", "rejected")
     assert all(row["reason"] for row in rejected)
+
+
+def on_map(taxon: Taxon) -> dict[int, tuple[float, float]]:
+    with closing(sqlite3.connect(taxon.data / "taxon.db")) as database:
+        return {picture: (x, y) for picture, x, y in database.execute("select picture_id, x, y from layouts")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select, text
 
@@ -47,9 +48,12 @@ def rows_about(engine: Engine, picture_id: int) -> int:
 
 def test_no_row_is_left(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
     store.move([sha(0)], 2, "anna")
-    assert rows_about(engine, ids[0]) > 4
+    store.set_layout(1, ids[:2], np.ones((2, 2), dtype=np.float32))
+    assert rows_about(engine, ids[0]) > 5
     event = store.forget([sha(0)[:10]], "bob")
     assert rows_about(engine, ids[0]) == 0
+    store.set_layout(1, ids[:2], np.ones((2, 2), dtype=np.float32))
+    assert np.isnan(queries.layout(ids[:1])).all()
     told = queries.history()[-1]
     assert (told.id, told.type, told.actor, told.detail) == (event, EventType.FORGOTTEN, "bob", {"pictures": 1})
     with engine.connect() as connection:
