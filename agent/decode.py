@@ -128,7 +128,12 @@ def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
 
 
 def read_picture(path: Path, source: str, config: DecodeConfig, least_px: int | None = None) -> Frame | Rejected:
-    """Read, hash and decode one file; the work of a pool's worker. Nothing is raised for bad files."""
+    """Read, hash and decode one file; the work of a pool's worker.
+
+    Raises:
+        MemoryError: it needs more than there is. Perhaps what was decoded before has left too little, so the worker is
+            given up; nothing else is raised for bad files.
+    """
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
@@ -141,7 +146,7 @@ def read_picture(path: Path, source: str, config: DecodeConfig, least_px: int | 
     except OSError as error:
         return Rejected("", f"cannot be read: {error.strerror or type(error).__name__}", _origin(path, source, None))
     except MemoryError as error:
-        return Rejected("", _reason(error, b"", config), origin)
+        raise MemoryError(_reason(error, b"", config)) from error
     return _frame(data, origin, config, least_px)
 
 
@@ -150,6 +155,8 @@ def _frame(data: bytes, origin: Origin, config: DecodeConfig, least_px: int | No
     try:
         decoded = decode_image(data, config, least_px)
     except Undecodable as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise MemoryError(str(error)) from error
         return Rejected(sha256, str(error), origin)
     if decoded.captured_at is not None:
         origin = Origin(origin.uri, origin.source, decoded.captured_at, origin.stat)
@@ -199,7 +206,7 @@ class DecodePool:
 
 
 def _lost(reason: str, path: Path, source: str) -> Rejected:
-    """What becomes of a file whose worker died of it. Its hash is taken here: hashing is safe, decoding was not."""
+    """What becomes of a file whose worker was lost with it. Hashed here: hashing is safe, decoding was not."""
     try:
         facts = os.lstat(path)
         if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
@@ -208,4 +215,4 @@ def _lost(reason: str, path: Path, source: str) -> Rejected:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return Rejected("", reason, _origin(path, source, None))
-    return Rejected(sha256, reason, _origin(path, source, facts))
+    return Rejected(sha256, reason, _origin(path, source, facts), fatal=True)

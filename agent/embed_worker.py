@@ -170,7 +170,7 @@ def _location(origin: Origin) -> LocationRecord:
 
 
 def _rejection(item: Rejected) -> RejectionRecord:
-    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason)
+    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason, item.fatal)
 
 
 def _line(error: Exception) -> str:

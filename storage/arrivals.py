@@ -25,6 +25,9 @@ from storage.schema import (
 )
 from storage.vectors import to_bytes
 
+ATTEMPTS = 3
+"""A file whose decoder dies is read so often, one scan after the other, until it changes."""
+
 
 def ids_by_sha(connection: Connection, shas: Iterable[str]) -> dict[str, int]:
     """Ids of those content hashes that are stored."""
@@ -167,14 +170,14 @@ def add_rejections(connection: Connection, records: Sequence[RejectionRecord], a
     newest = {record.location.uri: record for record in records}
     _set_missing(connection, [row_id for row_id, _ in _present(connection, list(newest)).values()], at)
     before = _rejected(connection, list(newest))
-    again = [{**_rejection_values(newest[uri], at), "row": row} for uri, row in before.items()]
+    again = [
+        {**_rejection_values(newest[uri], at, attempts + 1 if sha256 == newest[uri].sha256 else 1), "row": row}
+        for uri, (row, sha256, attempts) in before.items()
+    ]
     if again:
-        counted = update(rejections).where(rejections.c.id == bindparam("row"))
-        connection.execute(counted.values(attempts=rejections.c.attempts + 1), again)
+        connection.execute(update(rejections).where(rejections.c.id == bindparam("row")), again)
     fresh = [
-        {**_rejection_values(record, at), "first_at": at, "attempts": 1}
-        for uri, record in newest.items()
-        if uri not in before
+        {**_rejection_values(record, at, 1), "first_at": at} for uri, record in newest.items() if uri not in before
     ]
     if fresh:
         connection.execute(insert(rejections), fresh)
@@ -184,21 +187,30 @@ def add_rejections(connection: Connection, records: Sequence[RejectionRecord], a
 
 def drop_rejections(connection: Connection, uris: Sequence[str]) -> None:
     """Forget that these files were rejected."""
-    rows = list(_rejected(connection, uris).values())
+    rows = [row for row, _, _ in _rejected(connection, uris).values()]
     for some in chunks(rows):
         connection.execute(delete(rejections).where(rejections.c.id.in_(some)))
     counters.bump(connection, rejected=-len(rows))
 
 
-def _rejected(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _rejected(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int, str, int]]:
+    """Row, content hash and attempts of those that are rejected."""
+    found: dict[str, tuple[int, str, int]] = {}
+    columns = select(rejections.c.uri, rejections.c.id, rejections.c.sha256, rejections.c.attempts)
     for some in chunks(uris):
-        rows = connection.execute(select(rejections.c.uri, rejections.c.id).where(rejections.c.uri.in_(some)))
-        found.update((row.uri, row.id) for row in rows)
+        rows = connection.execute(columns.where(rejections.c.uri.in_(some)))
+        found.update((row.uri, (row.id, row.sha256, row.attempts)) for row in rows)
     return found
 
 
-def _rejection_values(record: RejectionRecord, at: datetime) -> dict[str, object]:
+def _rejection_values(record: RejectionRecord, at: datetime, attempts: int) -> dict[str, object]:
+    values = {**_said_of(record, at), "attempts": attempts}
+    if record.fatal and attempts < ATTEMPTS:  # without a stat it is not known, so the next scan reads it again
+        return {**values, "size_bytes": None, "mtime_ns": None, "reason": f"{values['reason']}; to be tried again"}
+    return {**values, "reason": f"{values['reason']}; {attempts} attempts"} if record.fatal else values
+
+
+def _said_of(record: RejectionRecord, at: datetime) -> dict[str, object]:
     return {
         "uri": record.location.uri,
         "source": record.location.source,

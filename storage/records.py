@@ -89,12 +89,18 @@ class PictureRecord:
 
 @dataclass(frozen=True, slots=True)
 class RejectionRecord:
-    """A file that is no picture. `sha256` is empty where not a byte could be read."""
+    """A file that is no picture.
+
+    Attributes:
+        sha256: empty where not a byte could be read.
+        fatal: its decoder died of it; it counts as known only after some attempts (`storage.arrivals.ATTEMPTS`).
+    """
 
     location: LocationRecord
     sha256: str
     captured_at: datetime
     reason: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

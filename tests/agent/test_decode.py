@@ -234,19 +234,26 @@ def test_faults_cost_only_their_own_files(tmp_path: Path, faulty_pool: DecodePoo
     }
     crashed = results["crash.jpg"]
     assert crashed.sha256 == hashlib.sha256((tmp_path / "crash.jpg").read_bytes()).hexdigest()
-    assert crashed.origin.stat is not None, "it is not tried again until it changes"
+    assert crashed.origin.stat is not None
+    assert all(result.fatal for result in results.values() if isinstance(result, Rejected))
 
 
-def test_a_picture_that_needs_too_much_memory_is_rejected(tmp_path: Path) -> None:
-    path = tmp_path / "wide.png"
-    Image.new("L", (9_900, 9_900)).save(path, compress_level=1)
+def test_a_picture_that_needs_too_much_memory_is_rejected_and_its_worker_begins_anew(tmp_path: Path) -> None:
+    wide, small = tmp_path / "wide.png", tmp_path / "small.png"
+    Image.new("L", (9_900, 9_900)).save(wide, compress_level=1)
+    Image.new("L", (99, 99)).save(small)
     pool = DecodePool(DecodeConfig(workers=1, memory_mb=256))
     try:
-        result = pool.submit(path, "here").result(30)
+        assert isinstance(pool.submit(small, "here").result(30), Frame)
+        before = pool._processes.pids()
+        result = pool.submit(wide, "here").result(30)
+        assert isinstance(pool.submit(small, "here").result(30), Frame)
+        assert pool._processes.pids() != before, "what it had left may have been too little for the next one, too"
     finally:
         pool.close()
     assert isinstance(result, Rejected)
-    assert "memory" in result.reason
+    assert result.fatal
+    assert result.reason == "needs more memory than decode.memory_mb allows (256 MB)"
 
 
 def test_workers_do_not_load_torch() -> None:
