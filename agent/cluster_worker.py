@@ -22,6 +22,7 @@ from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
+from agent.patience import Patience
 from agent.window import choose_window
 from storage.engine import open_engine
 from storage.errors import Outdated
@@ -284,7 +285,15 @@ def run_cluster_process(
     _limit_threads(threads)
     parent = os.getppid()
     engine = open_engine(url)
-    worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
+    patience = Patience(stop.wait)
+    while not stop.is_set() and os.getppid() == parent:
+        # a new one after each failure, since a round that was cut off leaves half of a state behind
+        worker = ClusterWorker(Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine), config)
+        if patience.attempt(partial(_work, worker, stop, drain, parent)):
+            return
+
+
+def _work(worker: ClusterWorker, stop: ProcessEvent, drain: ProcessEvent, parent: int) -> None:
     while not stop.is_set() and os.getppid() == parent:
         draining = drain.is_set()
         if not worker.step(draining=draining):

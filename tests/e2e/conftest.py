@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 120.0
+OFF = ("--set", "learner.views_per_picture=0")
 
 
 class Taxon:
@@ -56,8 +57,12 @@ class Taxon:
     def start_bare(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(self.command(*arguments), stdout=log, stderr=log, cwd=ROOT)
-        self._running.append(process)
+        self.adopt(process)
         return process
+
+    def adopt(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for this process, too, and kill it in the end."""
+        self._running.append(process)
 
     def export(self) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(self.call("export", "--format", "csv").stdout)))
