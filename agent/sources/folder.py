@@ -2,7 +2,8 @@
 
 File events are hints, the scan is the truth: a file is found at the latest by the next scan, and read once for each
 state it settles in. What is stored already is asked of the catalogue, so a restart is the same as going on. It knows
-nothing about embedding or kinds, and never changes a file.
+nothing about embedding or kinds, and never changes a file; one of its own it makes and removes at once, to see whether
+that is told (`agent.sources.probe`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ RETRY_S = (1.0, 5.0, 15.0, 60.0)
 LEFT_RESCAN_S = 1.0
 SCAN_SHARE = 20
 """After something left, the next scan waits at least so many times as long as the last one took."""
+
+
+POLL_SHARE = 10
+"""Where only scanning helps, it takes a tenth of the time at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ class FolderSource:
 
     def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
         watching = watch is not None and self.health != "offline" and watch.revive()
-        interval_s = self._config.rescan_s if watching else self._config.poll_s
+        interval_s = self._config.rescan_s if watching else max(self._config.poll_s, POLL_SHARE * self._scan_s)
         if self._scan_is_due(interval_s):
             returned = self._scan(stop)
             if watch is not None and returned:

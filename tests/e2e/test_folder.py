@@ -93,6 +93,17 @@ def test_of_a_flood_of_files_none_is_lost(taxon: Taxon) -> None:
     assert taxon.stop(process) == 0
 
 
+def test_of_thousands_of_new_folders_none_is_missed(taxon: Taxon) -> None:
+    process = taxon.start(*SMALL, NO_RESCAN)
+    watching(taxon)
+    for number in range(5_000):
+        folder = taxon.folder / f"{number % 50:02d}" / f"{number:04d}" / "deep"
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(tiny(number))
+    settled(taxon, 5_000)
+    assert taxon.stop(process) == 0
+
+
 MURDER = """
 import ctypes, signal, sys, threading
 import run_agent
@@ -123,6 +134,34 @@ def test_when_the_observer_dies_nothing_is_lost_and_another_takes_its_place(taxo
     write(taxon.folder, range(200, 300))
     taxon.wait_for(lambda: pictures(taxon) == 300, 30)
     assert time.monotonic() - began < 10, "by events again, and not by the scan"
+    assert taxon.stop(process) == 0
+
+
+def test_too_few_watches_are_told_and_made_up_for_by_scans(taxon: Taxon) -> None:
+    scarce = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        'echo 40 >/proc/sys/user/max_inotify_watches && exec "$@"',
+    ]
+    if subprocess.run([*scarce, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("no name space of its own for a process (unshare --user)")
+    for number in range(100):
+        (taxon.folder / f"{number:03d}").mkdir()
+    sets = [part for setting in (*SMALL, NO_RESCAN, "folder.poll_s=1") for part in ("--set", setting)]
+    command = taxon.command("run", "--watch", str(taxon.folder), *OFF, *sets)
+    with taxon.log.open("ab") as log:
+        process = subprocess.Popen([*scarce, "sh", *command], stdout=log, stderr=log, cwd=ROOT)
+    taxon.adopt(process)
+    watching(taxon)
+    for number in range(100):
+        (taxon.folder / f"{number:03d}" / "a.png").write_bytes(tiny(number))
+    settled(taxon, 100)
+    (source,) = taxon.json("status")["sources"]
+    assert source["health"] == "degraded"
+    assert "fs.inotify.max_user_watches is " in source["detail"]
     assert taxon.stop(process) == 0
 
 
