@@ -58,6 +58,10 @@ class VersionState(StrEnum):
     RETIRED = "retired"
 
 
+FRAME_MARK = "#frame="
+"""Between the uri of a file and the number of a frame in it, from 1 on; the first one has the file's own uri."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocationRecord:
     """One place where a picture's bytes lie."""

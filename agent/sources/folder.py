@@ -51,7 +51,7 @@ POLL_SHARE = 10
 @dataclass(frozen=True, slots=True)
 class _Reading:
     path: str
-    future: Future[Frame | Rejected]
+    future: Future[list[Frame | Rejected]]
 
 
 class FolderSource:
@@ -90,6 +90,7 @@ class FolderSource:
         self._note = note
         self._root = os.path.abspath(root)
         self._config = config
+        self._most_frames = config.frames_most if config.frames == "all" else 1
         self._pool = pool
         self._inbox = inbox
         self._clock = clock
@@ -179,21 +180,25 @@ class FolderSource:
             if path in self._busy or file_stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
-            future = self._pool.submit(Path(path), self.name)
+            future = self._pool.submit(Path(path), self.name, self._most_frames)
             future.add_done_callback(lambda _: self._wake.set())
             self._in_flight.append(_Reading(path, future))
             self._busy.add(path)
 
     def _deliver(self, reading: _Reading, stop: threading.Event) -> None:
-        """Put a result into the inbox, unless the file has changed or gone while it was read."""
-        item = reading.future.result()
+        """Put what was read into the inbox, unless the file has changed or gone meanwhile.
+
+        The first frame has the file's own uri, and comes last: a file is known when all its frames are stored.
+        """
+        first, *others = reading.future.result()
         now = file_stat(reading.path)
-        if now is None and isinstance(item, Rejected):
+        if now is None and isinstance(first, Rejected):
             return
-        if now is not None and item.origin.stat is not None and now != item.origin.stat:
+        if now is not None and first.origin.stat is not None and now != first.origin.stat:
             self._tracker.touch(reading.path)
             return
-        self._inbox.put(item, stop)
+        for item in (*others, first):
+            self._inbox.put(item, stop)
 
     def _rest(self) -> None:
         """Sleep until something is to be done, or a tick."""

@@ -3,82 +3,51 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from agent.catalogue import StoreCatalogue
-from agent.config import DecodeConfig, FolderConfig
+from agent.config import DecodeConfig
 from agent.decode import DecodePool, Reader
-from agent.embed_worker import EmbedWorker
-from agent.inbox import Inbox
-from agent.sources.folder import FolderSource
 from storage.queries import Queries
-from storage.store import Store
 from tests.agent.sources.conftest import picture
 
 
-class Blank:
-    """An embedder for which all pictures are alike."""
-
-    image_px = 32
-
-    def embed(self, pixels: list[object]) -> tuple[object, dict[int, object]]:
-        return np.zeros((len(pixels), 4), dtype=np.float16), {}
-
-
 @pytest.fixture
-def deadly(faulty: Callable[[str], Reader]) -> Iterator[DecodePool]:
+def pool(faulty: Callable[[str], Reader]) -> Iterator[DecodePool]:
     pool = DecodePool(DecodeConfig(workers=2, timeout_s=0.6), faulty("read"))
     yield pool
     pool.close()
-
-
-@pytest.fixture
-def scan(folder: Path, store: Store, queries: Queries, deadly: DecodePool) -> Iterator[Callable[[], None]]:
-    """One look at all that is there, each as after a restart."""
-    inbox, stop = Inbox(16), threading.Event()
-    worker = EmbedWorker(inbox, Blank(), store, queries, batch=8)  # type: ignore[arg-type]
-    thread = threading.Thread(target=worker.run, args=(stop,))
-    thread.start()
-    make = partial(FolderSource, folder, "here", FolderConfig(settle_s=0.05), StoreCatalogue(store, queries), deadly)
-    yield lambda: make(inbox).drain(threading.Event())
-    stop.set()
-    thread.join(10)
 
 
 def reasons(queries: Queries) -> dict[str, str]:
     return {Path(row.uri).name: row.reason for row in queries.pictures(status="rejected")}
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("crash.jpg", "the decoder crashed (SIGSEGV)"),
+        pytest.param("hang.jpg", "took longer than 0.6 s", marks=pytest.mark.slow),
+        pytest.param("greedy.jpg", "needs more memory than is allowed", marks=pytest.mark.slow),
+    ],
+)
 def test_poison_is_tried_three_times_and_again_when_it_changes(
-    scan: Callable[[], None], folder: Path, queries: Queries
+    scan: Callable[[], None], folder: Path, queries: Queries, name: str, reason: str
 ) -> None:
-    for seed, name in enumerate(["hang.jpg", "crash.jpg", "fine.jpg"]):
-        (folder / name).write_bytes(picture(seed))
+    (folder / name).write_bytes(picture(0))
+    (folder / "fine.jpg").write_bytes(picture(1))
     told = []
-    for _ in range(3):
+    for _ in range(4):
         scan()
-        told.append(reasons(queries))
-    first = {
-        "hang.jpg": "took longer than 0.6 s; to be tried again",
-        "crash.jpg": "the decoder crashed (SIGSEGV); to be tried again",
-    }
-    given_up = {
-        "hang.jpg": "took longer than 0.6 s; 3 attempts",
-        "crash.jpg": "the decoder crashed (SIGSEGV); 3 attempts",
-    }
-    assert told == [first, first, given_up]
+        told.append(reasons(queries)[name])
+    assert told[:2] == [f"{reason}; to be tried again"] * 2
+    assert told[2:] == [f"{reason}; 3 attempts"] * 2, "the fourth time it was left alone"
+    os.utime(folder / name)
     scan()
-    assert reasons(queries) == given_up, "it was left alone"
-    os.utime(folder / "crash.jpg")
+    assert reasons(queries)[name] == f"{reason}; 4 attempts"
+    (folder / name).write_bytes(picture(7))
     scan()
-    assert reasons(queries)["crash.jpg"] == "the decoder crashed (SIGSEGV); 4 attempts"
-    (folder / "crash.jpg").write_bytes(picture(7))
-    scan()
-    assert reasons(queries)["crash.jpg"] == first["crash.jpg"]
+    assert reasons(queries)[name] == f"{reason}; to be tried again"
     assert queries.status().pictures == 1
