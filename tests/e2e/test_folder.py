@@ -16,16 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.conftest import OFF, ROOT, Taxon
+from tests.e2e.conftest import CHEAP_SETS, OFF, ROOT, Taxon, flags
 from tests.pictures import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
-SMALL = (
-    "encoder.backbone=small", "encoder.weights=none", "encoder.image_px=16",
-    "cluster.every=1000000", "cluster.idle_s=1000000",
-)  # fmt: skip
-"""A network that costs little and no rounds: what is tested is how pictures come in."""
 NO_RESCAN = "folder.rescan_s=3600"
 PATIENCE_S = 900.0
 PER_FOLDER = 1_000
@@ -76,7 +71,7 @@ def settled(taxon: Taxon, count: int) -> None:
 
 
 def test_of_files_written_while_the_process_was_stopped_none_is_lost(taxon: Taxon) -> None:
-    process = taxon.start(*SMALL, NO_RESCAN)
+    process = taxon.start(*CHEAP_SETS, NO_RESCAN)
     watching(taxon)
     process.send_signal(signal.SIGSTOP)
     write(taxon.folder, range(20_000))
@@ -86,7 +81,7 @@ def test_of_files_written_while_the_process_was_stopped_none_is_lost(taxon: Taxo
 
 
 def test_of_a_flood_of_files_none_is_lost(taxon: Taxon) -> None:
-    process = taxon.start(*SMALL, NO_RESCAN)
+    process = taxon.start(*CHEAP_SETS, NO_RESCAN)
     watching(taxon)
     write(taxon.folder, range(40_000))
     settled(taxon, 40_000)
@@ -94,7 +89,7 @@ def test_of_a_flood_of_files_none_is_lost(taxon: Taxon) -> None:
 
 
 def test_of_thousands_of_new_folders_none_is_missed(taxon: Taxon) -> None:
-    process = taxon.start(*SMALL, NO_RESCAN)
+    process = taxon.start(*CHEAP_SETS, NO_RESCAN)
     watching(taxon)
     for number in range(5_000):
         folder = taxon.folder / f"{number % 50:02d}" / f"{number:04d}" / "deep"
@@ -120,7 +115,7 @@ sys.exit(run_agent.main())
 
 def test_when_the_observer_dies_nothing_is_lost_and_another_takes_its_place(taxon: Taxon) -> None:
     arguments = ["run", "--watch", str(taxon.folder), "--data", str(taxon.data), *OFF]
-    sets = [part for setting in (*SMALL, "folder.rescan_s=20") for part in ("--set", setting)]
+    sets = flags(*CHEAP_SETS, "folder.rescan_s=20")
     with taxon.log.open("ab") as log:
         process = subprocess.Popen([sys.executable, "-c", MURDER, *arguments, *sets], stdout=log, stderr=log, cwd=ROOT)
     taxon.adopt(process)
@@ -150,7 +145,7 @@ def test_too_few_watches_are_told_and_made_up_for_by_scans(taxon: Taxon) -> None
         pytest.skip("no name space of its own for a process (unshare --user)")
     for number in range(100):
         (taxon.folder / f"{number:03d}").mkdir()
-    sets = [part for setting in (*SMALL, NO_RESCAN, "folder.poll_s=1") for part in ("--set", setting)]
+    sets = flags(*CHEAP_SETS, NO_RESCAN, "folder.poll_s=1")
     command = taxon.command("run", "--watch", str(taxon.folder), *OFF, *sets)
     with taxon.log.open("ab") as log:
         process = subprocess.Popen([*scarce, "sh", *command], stdout=log, stderr=log, cwd=ROOT)
@@ -167,7 +162,7 @@ def test_too_few_watches_are_told_and_made_up_for_by_scans(taxon: Taxon) -> None
 
 def test_a_folder_that_goes_away_and_comes_back_loses_no_picture(taxon: Taxon) -> None:
     write(taxon.folder, range(300))
-    process = taxon.start(*SMALL, "folder.rescan_s=2")
+    process = taxon.start(*CHEAP_SETS, "folder.rescan_s=2")
     settled(taxon, 300)
     away = taxon.folder.with_name("unmounted")
     taxon.folder.rename(away)
@@ -201,7 +196,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_fills_up_is_told_harms_nothing_and_is_waited_for(taxon: Taxon, small_disk: Path) -> None:
     taxon.data = small_disk / "data"
-    process = taxon.start(*SMALL, "cluster.every=300", "cluster.idle_s=1")
+    process = taxon.start(*CHEAP_SETS, "cluster.every=300", "cluster.idle_s=1")
     watching(taxon)
     write(taxon.folder, range(3_000), side_px=60)
     taxon.wait_for(lambda: "is the disk full?" in taxon.log.read_text(), PATIENCE_S)
@@ -241,7 +236,7 @@ def test_a_long_backlog_lies_on_the_disk_and_not_in_memory(taxon: Taxon) -> None
 def largest_while_storing(taxon: Taxon, count: int) -> int:
     """Bytes resident, at most, of an agent that finds files up to `count` when it starts."""
     write(taxon.folder, range(max(0, pictures(taxon)), count))
-    process, most = taxon.start(*SMALL), 0
+    process, most = taxon.start(*CHEAP_SETS), 0
     while pictures(taxon) < count:
         assert process.poll() is None, taxon.tail()
         most = max(most, psutil.Process(process.pid).memory_info().rss)
