@@ -34,6 +34,7 @@ from agent.encoder import Encoder, build_encoder
 from agent.errors import ConfigError
 from agent.inbox import Inbox
 from agent.learning import Learning
+from agent.patience import Patience
 from agent.published import published_tails
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
@@ -79,6 +80,7 @@ class Agent:
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
         self._clusterer = Supervisor("clusterer", run_cluster_process, (*job, self._cluster_stop, self._cluster_drain))
         self._beat_at = 0.0
+        self._finished = False
         self._failures: list[Exception] = []
 
     def _folders(self, data: Path) -> list[FolderSource]:
@@ -194,24 +196,27 @@ class Agent:
 
     def _work(self, embedding: EmbedWorker, learning: Learning, draining: list[threading.Thread] | None) -> None:
         """Train until stopped; with `draining` source threads, until there is nothing left to do."""
-        while not self._stop.is_set():
-            self._beat(embedding, learning)
-            drained = draining is not None and not any(thread.is_alive() for thread in draining)
-            if learning.step(draining=drained):
-                continue
-            if drained and learning.done and not embedding.building:
-                self._cluster_drain.set()
-                if self._clusterer.finished:
-                    return
-                if self._clusterer.gave_up:
-                    raise GaveUp("the clusterer keeps dying, so pictures stay pending; its error stands above")
-            self._stop.wait(POLL_S)
+        patience = Patience(self._stop.wait)
+        turn = partial(self._turn, embedding, learning, draining)
+        while not (self._stop.is_set() or self._finished):
+            patience.attempt(turn)
+
+    def _turn(self, embedding: EmbedWorker, learning: Learning, draining: list[threading.Thread] | None) -> None:
+        self._beat(embedding, learning)
+        drained = draining is not None and not any(thread.is_alive() for thread in draining)
+        if learning.step(draining=drained):
+            return
+        if drained and learning.done and not embedding.building:
+            self._cluster_drain.set()
+            self._finished = self._clusterer.finished
+            if self._clusterer.gave_up:
+                raise GaveUp("the clusterer keeps dying, so pictures stay pending; its error stands above")
+        self._stop.wait(POLL_S)
 
     def _beat(self, embedding: EmbedWorker, learning: Learning) -> None:
         now = time.monotonic()
         if now - self._beat_at < BEAT_S:
             return
-        self._beat_at = now
         self._clusterer.check()
         at = datetime.now(UTC)
         clusterer = "down" if self._clusterer.gave_up else "running"
@@ -221,6 +226,7 @@ class Agent:
         self._store.set_state("queue", self._inbox.depth)
         self._store.set_state("learner_debt", round(learning.debt_views))
         self._tell_of_sources()
+        self._beat_at = now  # not before: what could not be written is tried again
 
     def _tell_of_sources(self) -> None:
         sources = [{"name": s.name, "health": s.health, "detail": s.detail, "counts": s.counts} for s in self._sources]
@@ -235,11 +241,14 @@ class Agent:
         deadline = time.monotonic() + STOP_S
         for thread in threads:
             thread.join(max(0.1, deadline - time.monotonic()))
-        if learning is not None:
-            learning.save()
-            self._store.set_state("learner_debt", round(learning.debt_views))
-        self._tell_of_sources()
+        Patience(lambda _: None).attempt(partial(self._say_goodbye, learning))  # once: what is unsaved is done again
         self._pool.close()
         if not self._clusterer.join(max(0.1, deadline - time.monotonic())):
             self._clusterer.kill()
         log.info("stopped", pictures=self._queries.last_picture_id())
+
+    def _say_goodbye(self, learning: Learning | None) -> None:
+        if learning is not None:
+            learning.save()
+            self._store.set_state("learner_debt", round(learning.debt_views))
+        self._tell_of_sources()

@@ -17,6 +17,7 @@ from multiprocessing.synchronize import Event as ProcessEvent
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from sqlalchemy import Engine
 
 from agent.beyond import joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
@@ -24,6 +25,7 @@ from agent.config import ClusterConfig, LogConfig
 from agent.lineage import RoundContext, follow
 from agent.logs import configure_logs
 from agent.map_maker import MapMaker
+from agent.patience import Patience
 from agent.window import choose_window
 from storage.engine import open_engine
 from storage.errors import Outdated
@@ -276,15 +278,14 @@ def as_if_alone(
 
 def recluster(url: str, config: ClusterConfig, seed: int) -> int:
     """One round now, and its map, in this process; for a data directory without a daemon."""
-    worker = _worker(url, config, seed)
+    worker = _worker(open_engine(url), config, seed)
     clustering_id = worker.round("requested")
     while worker.map_step(draining=True):
         pass
     return clustering_id
 
 
-def _worker(url: str, config: ClusterConfig, seed: int) -> ClusterWorker:
-    engine = open_engine(url)
+def _worker(engine: Engine, config: ClusterConfig, seed: int) -> ClusterWorker:
     clusterer, store, queries = Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine)
     map_maker = MapMaker(clusterer, store, queries, config, np.random.default_rng(seed))
     return ClusterWorker(clusterer, store, queries, config, map_maker=map_maker)
@@ -304,9 +305,20 @@ def run_cluster_process(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(logs)
     _limit_threads(threads)
+    engine, patience = open_engine(url), Patience(stop.wait)
+    while _wanted(stop):
+        # a new one after each failure, since a round that was cut off leaves half of a state behind
+        if patience.attempt(partial(_work, _worker(engine, config, seed), stop, drain)):
+            return
+
+
+def _wanted(stop: ProcessEvent) -> bool:
     agent = multiprocessing.parent_process()
-    worker = _worker(url, config, seed)
-    while not stop.is_set() and (agent is None or agent.is_alive()):
+    return not stop.is_set() and (agent is None or agent.is_alive())
+
+
+def _work(worker: ClusterWorker, stop: ProcessEvent, drain: ProcessEvent) -> None:
+    while _wanted(stop):
         draining = drain.is_set()
         if not worker.step(draining=draining):
             if draining:

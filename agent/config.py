@@ -38,6 +38,8 @@ class FolderConfig(Section):
          ".xbm", ".xpm", ".msp", ".psd", ".dds", ".qoi", ".blp", ".ftc", ".ftu", ".gbr", ".im", ".emf", ".wmf", ".eps"),
         description="lower-case suffixes taken for pictures; others are looked into for an image's first bytes",
     )  # fmt: skip
+    frames: Literal["first", "all"] = Field("first", description="of animations and files of several pages")
+    frames_most: int = Field(100, ge=1, description="with `all`: frames of one file that become pictures")
     ignore: tuple[str, ...] = Field(
         (".*", "~*", "*.tmp", "*.part", "*.partial", "*.crdownload", "*.filepart", "*.!sync", "desktop.ini",
          "Thumbs.db", "@eaDir", "__MACOSX"),

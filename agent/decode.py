@@ -11,9 +11,10 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from io import BytesIO
@@ -30,7 +31,14 @@ from agent.killable import KillableWorkers
 from agent.magic import HEAD_BYTES, sniff
 from agent.rgb import to_rgb
 from agent.thumbnail import encode_thumbnail, pixels_of, shrink, thumbnail_size
-from agent.uri import file_uri
+from agent.uri import file_uri, frame_uri
+from storage.records import FRAME_MARK
+
+_WITH_FRAMES = frozenset({"GIF", "WEBP", "PNG", "TIFF", "MPO", "HEIF", "AVIF", "FLI", "DCX"})
+"""Formats whose frames are pictures; those of others are layers."""
+
+_NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
+"""Tag of TIFF, and its bits for pages that are made from another one."""
 
 _REFUSED = {"EPS": "would run a PostScript interpreter"}
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
@@ -60,15 +68,37 @@ def decode_image(data: bytes, config: DecodeConfig, least_px: int | None = None)
     Raises:
         Undecodable: for any reason whatever; nothing else is raised.
     """
+    with closing(decode_frames(data, config, least_px, most=1)) as frames:
+        return next(frames)[1]
+
+
+def decode_frames(
+    data: bytes, config: DecodeConfig, least_px: int | None = None, *, most: int
+) -> Generator[tuple[int, Decoded], None, None]:
+    """Decode up to `most` frames or pages of a picture, one at a time, each with its number; the first one is 0.
+
+    Pages of a TIFF that only repeat another one smaller, or mask it, are left out. To be closed before anything else is
+    decoded, as for `decode_image`.
+
+    Raises:
+        Undecodable: as `decode_image`; of the frame after the last one that was given.
+    """
     try:
-        return _decode(data, config, least_px)
+        with _opened(data, config) as image:
+            yield 0, _decode_open(image, config, least_px, alone=most == 1)
+            for number in range(1, most if image.format in _WITH_FRAMES else 1):
+                if not _turn_to(image, number):
+                    return
+                if not _is_derived(image):
+                    yield number, _decode_open(image, config, least_px, alone=False)
     except Undecodable:
         raise
     except Exception as error:  # decoders raise anything: OSError, ValueError, IndexError, SyntaxError, ...
         raise Undecodable(_reason(error, data, config)) from error
 
 
-def _decode(data: bytes, config: DecodeConfig, least_px: int | None) -> Decoded:
+@contextmanager
+def _opened(data: bytes, config: DecodeConfig) -> Iterator[Image.Image]:
     if not data:
         raise Undecodable("zero bytes")
     _register_heif()
@@ -77,16 +107,30 @@ def _decode(data: bytes, config: DecodeConfig, least_px: int | None) -> Decoded:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(BytesIO(data)) as image:
-            return _decode_open(image, config, least_px)
+            yield image
 
 
-def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None) -> Decoded:
+def _turn_to(image: Image.Image, number: int) -> bool:
+    try:
+        image.seek(number)
+    except EOFError:
+        return False
+    return True
+
+
+def _is_derived(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return bool(int(tags.get(_NEW_SUBFILE_TYPE, 0)) & (_REDUCED | _MASK))
+
+
+def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None, *, alone: bool) -> Decoded:
     if image.format in _REFUSED:
         raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
     size = image.size
     _check_pixels(size, config)
-    # Only JPEG has drafts: fewer DCT coefficients are decoded, and no more than the thumbnail needs.
-    drafted = image.draft(None, thumbnail_size(size, config.thumbnail_px)) is not None
+    # Only JPEG has drafts: fewer DCT coefficients are decoded, and no more than the thumbnail needs. The size of the
+    # next frame of an MPO would be wrong after one.
+    drafted = alone and image.draft(None, thumbnail_size(size, config.thumbnail_px)) is not None
     image.load()
     if not drafted:
         size = image.size  # icons and turned TIFFs know theirs only now
@@ -127,33 +171,69 @@ def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
     return f"truncated {name}: {text}" if "truncated" in text.lower() else f"broken {name}: {text}"
 
 
-def read_picture(path: Path, source: str, config: DecodeConfig, least_px: int | None = None) -> Frame | Rejected:
-    """Read, hash and decode one file; the work of a pool's worker. Nothing is raised for bad files."""
+def read_file(
+    path: Path, source: str, most_frames: int, *, config: DecodeConfig, least_px: int | None = None
+) -> list[Frame | Rejected]:
+    """Read, hash and decode one file; the work of a pool's worker.
+
+    Returns:
+        The picture, or with `most_frames` above 1 each of its frames, the first one first; where the file has more than
+        that, a rejection for the rest; where one is broken, a rejection in its place and none after it.
+
+    Raises:
+        MemoryError: it needs more than there is. Perhaps what was decoded before has left too little, so the worker is
+            given up; nothing else is raised for bad files.
+    """
     try:
         with path.open("rb") as file:
             facts = os.fstat(file.fileno())
             origin = _origin(path, source, facts)
             if not stat.S_ISREG(facts.st_mode):
-                return Rejected("", "not a regular file", origin)
+                return [Rejected("", "not a regular file", origin)]
             if facts.st_size > config.max_file_mb << 20:
-                return Rejected("", f"larger than decode.max_file_mb ({config.max_file_mb} MB)", origin)
+                return [Rejected("", f"larger than decode.max_file_mb ({config.max_file_mb} MB)", origin)]
             data = file.read()
     except OSError as error:
-        return Rejected("", f"cannot be read: {error.strerror or type(error).__name__}", _origin(path, source, None))
+        reason = f"cannot be read: {error.strerror or type(error).__name__}"
+        return [Rejected("", reason, _origin(path, source, None))]
     except MemoryError as error:
-        return Rejected("", _reason(error, b"", config), origin)
-    return _frame(data, origin, config, least_px)
+        raise MemoryError(_reason(error, b"", config)) from error
+    return _frames(data, origin, config, least_px, most_frames)
 
 
-def _frame(data: bytes, origin: Origin, config: DecodeConfig, least_px: int | None) -> Frame | Rejected:
+def _frames(
+    data: bytes, origin: Origin, config: DecodeConfig, least_px: int | None, most: int
+) -> list[Frame | Rejected]:
     sha256 = hashlib.sha256(data).hexdigest()
+    found: list[Frame | Rejected] = []
+    number = -1
     try:
-        decoded = decode_image(data, config, least_px)
+        # one more than is wanted tells whether there is more
+        with closing(decode_frames(data, config, least_px, most=most + 1 if most > 1 else 1)) as frames:
+            for number, decoded in frames:
+                place = replace(origin, uri=frame_uri(origin.uri, number))
+                if len(found) == most:
+                    reason = f"this frame and those after it are left out: folder.frames_most is {most}"
+                    found.append(Rejected(_hash_of_frame(sha256, number), reason, place))
+                else:
+                    found.append(_frame(decoded, _hash_of_frame(sha256, number), place))
     except Undecodable as error:
-        return Rejected(sha256, str(error), origin)
+        if isinstance(error.__cause__, MemoryError):
+            raise MemoryError(str(error)) from error
+        place = replace(origin, uri=frame_uri(origin.uri, number + 1))
+        found.append(Rejected(_hash_of_frame(sha256, number + 1), str(error), place))
+    return found
+
+
+def _frame(decoded: Decoded, sha256: str, origin: Origin) -> Frame:
     if decoded.captured_at is not None:
-        origin = Origin(origin.uri, origin.source, decoded.captured_at, origin.stat)
+        origin = replace(origin, captured_at=decoded.captured_at)
     return Frame(sha256, decoded.pixels_HWC, decoded.thumbnail, decoded.width_px, decoded.height_px, origin)
+
+
+def _hash_of_frame(sha256: str, number: int) -> str:
+    """The identity of one frame: that of the file for the first one, and made of it and the number for the others."""
+    return hashlib.sha256(f"{sha256}{FRAME_MARK}{number}".encode()).hexdigest() if number else sha256
 
 
 def _origin(path: Path, source: str, facts: os.stat_result | None) -> Origin:
@@ -164,48 +244,50 @@ def _origin(path: Path, source: str, facts: os.stat_result | None) -> Origin:
     return Origin(file_uri(path), source, taken, FileStat(facts.st_size, facts.st_mtime_ns))
 
 
-Reader = Callable[[Path, str], Frame | Rejected]
+Reader = Callable[[Path, str, int], list[Frame | Rejected]]
 
 
 class DecodePool:
     """Decodes files in `config.workers` processes; a file that hangs or crashes its worker costs only itself.
 
     Args:
-        read: what a worker does with a path and the source's name; importable by name in another process.
-            Default: `read_picture` with `config`.
+        read: what a worker does with a path, the source's name and the number of frames; importable by name in another
+            process. Default: `read_file` with `config`.
         least_px: sides of `Frame.pixels_HWC` that suffice (`agent.thumbnail.pixels_of`).
     """
 
     def __init__(self, config: DecodeConfig, read: Reader | None = None, *, least_px: int | None = None) -> None:
         self.workers = config.workers
-        self._processes: KillableWorkers[Frame | Rejected] = KillableWorkers(
-            read or partial(read_picture, config=config, least_px=least_px),
+        self._processes: KillableWorkers[list[Frame | Rejected]] = KillableWorkers(
+            read or partial(read_file, config=config, least_px=least_px),
             lost=_lost,
             workers=config.workers,
             timeout_s=config.timeout_s,
             memory_mb=config.memory_mb,
         )
 
-    def submit(self, path: Path, origin_source: str) -> Future[Frame | Rejected]:
-        """Have a file decoded. The future never raises for bad files.
+    def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Future[list[Frame | Rejected]]:
+        """Have a file decoded: one result, or with `most_frames` above 1 as many as `read_file` gives.
+
+        The future never raises for bad files.
 
         It is cancelled by `close`, and raises `agent.killable.WorkerStartError` if no worker process can be started.
         """
-        return self._processes.submit(path, origin_source)
+        return self._processes.submit(path, origin_source, most_frames)
 
     def close(self) -> None:
         """Kill the workers and cancel what was not decoded; may be called again."""
         self._processes.close()
 
 
-def _lost(reason: str, path: Path, source: str) -> Rejected:
-    """What becomes of a file whose worker died of it. Its hash is taken here: hashing is safe, decoding was not."""
+def _lost(reason: str, path: Path, source: str, most_frames: int) -> list[Frame | Rejected]:
+    """What becomes of a file whose worker was lost with it. Hashed here: hashing is safe, decoding was not."""
     try:
         facts = os.lstat(path)
         if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
-            return Rejected("", "not a regular file", _origin(path, source, facts))
+            return [Rejected("", "not a regular file", _origin(path, source, facts))]
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return Rejected("", reason, _origin(path, source, None))
-    return Rejected(sha256, reason, _origin(path, source, facts))
+        return [Rejected("", reason, _origin(path, source, None))]
+    return [Rejected(sha256, reason, _origin(path, source, facts), fatal=True)]

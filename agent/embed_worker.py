@@ -14,21 +14,18 @@ from functools import partial
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy.exc import OperationalError
 from torch import nn
 
 from agent.embedder import Embedder
 from agent.frame import Frame, Origin, Rejected
 from agent.inbox import Inbox
+from agent.patience import Patience
 from agent.thumbnail import pixels_of
-from storage.errors import StoreLocked, Unreachable
 from storage.queries import Queries
 from storage.records import LocationRecord, PictureRecord, RejectionRecord, Vectors
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
-
-RETRY_S = (0.5, 1, 2, 5, 10, 30)
 
 
 class EmbedWorker:
@@ -65,16 +62,9 @@ class EmbedWorker:
 
     def _persist(self, write: Callable[[], None], stop: threading.Event) -> None:
         """Repeat a write until the storage takes it: a full disk delays pictures, it does not lose them."""
-        attempt = 0
-        while True:
-            try:
-                return write()
-            except (OperationalError, StoreLocked, Unreachable, OSError) as error:
-                wait_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
-                log.error("cannot write to the storage; is the disk full?", error=_line(error), retry_in_s=wait_s)
-                attempt += 1
-                if stop.wait(wait_s):
-                    return
+        patience = Patience(stop.wait)
+        while not patience.attempt(write) and not stop.is_set():
+            pass
 
     # ---------------------------------------------------------------- seeing
 
@@ -170,8 +160,4 @@ def _location(origin: Origin) -> LocationRecord:
 
 
 def _rejection(item: Rejected) -> RejectionRecord:
-    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason)
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason, item.fatal)

@@ -59,8 +59,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is no picture, and why. `sha256` is empty where not a byte could be read."""
+    """A file that is no picture, and why.
+
+    Attributes:
+        sha256: empty where not a byte could be read.
+        reason: one line for people.
+        fatal: whoever decoded it died of it, or had to be killed; perhaps by the machine's fault, so it is tried again.
+    """
 
     sha256: str
     reason: str
     origin: Origin
+    fatal: bool = False

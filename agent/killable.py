@@ -270,8 +270,8 @@ def serve() -> None:
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
     try:
         return True, function(*arguments)
-    except MemoryError:
-        return False, "needs more memory than is allowed"
+    except MemoryError as error:
+        return False, str(error) or "needs more memory than is allowed"
     except Exception as error:  # noqa: BLE001 - the edge of the worker: whatever it is, it costs this task only
         return False, " ".join(f"{type(error).__name__}: {error}".split())
 

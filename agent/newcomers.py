@@ -79,7 +79,7 @@ def decoded(paths: Sequence[Path], config: Config) -> list[Frame]:
     """
     with closing(DecodePool(config.decode, least_px=config.encoder.image_px)) as pool:
         futures = [pool.submit(path, source_of(path, config)) for path in paths]
-        items = [future.result() for future in futures]
+        items = [item for future in futures for item in future.result()]
     for path, item in zip(paths, items, strict=True):
         if isinstance(item, Rejected):
             raise Refused(f"{path}: {item.reason}; give a picture that can be decoded")

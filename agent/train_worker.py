@@ -203,6 +203,9 @@ class TrainWorker:
 
     def _publish(self) -> None:
         """Number, checkpoint under that number, vectors, ready: a number never points to other weights than its own."""
+        unfinished = self._queries.building_version()
+        if unfinished is not None:  # a full disk cut it off
+            self._store.abandon_version(unfinished)
         drift = self._learner.drift()
         version = self._store.begin_version("", {"drift": drift, "learned_through": self.learned_through})
         teacher = copy.deepcopy(self._learner.teacher)

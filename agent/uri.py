@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from storage.records import FRAME_MARK
+
 FRAMES = "frames"
 """Folder of the data directory for what cameras gave."""
 
@@ -18,3 +20,13 @@ OURS = (FRAMES, PUSHED)
 def file_uri(path: str | Path) -> str:
     r"""The path as text; bytes that are not UTF-8 become `\xNN`, since a lone surrogate fits no database."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def frame_uri(uri: str, number: int) -> str:
+    """The place of one frame of a file; frame 0 is the file's own."""
+    return f"{uri}{FRAME_MARK}{number}" if number else uri
+
+
+def file_of(uri: str) -> str:
+    """The uri of the file that a frame lies in; of a file, its own."""
+    return uri.rpartition(FRAME_MARK)[0] or uri

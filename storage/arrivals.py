@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import count
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, true, update
 
 from storage import counters
 from storage.chunks import chunks
-from storage.records import LocationRecord, PictureRecord, RejectionRecord, VersionState
+from storage.records import FRAME_MARK, LocationRecord, PictureRecord, RejectionRecord, VersionState
 from storage.schema import (
     embeddings,
     encoder_versions,
@@ -24,6 +25,11 @@ from storage.schema import (
     thumbnails,
 )
 from storage.vectors import to_bytes
+
+ATTEMPTS = 3
+"""A file whose decoder dies is read so often, one scan after the other, until it changes."""
+
+FRAMES_ASKED = 100
 
 
 def ids_by_sha(connection: Connection, shas: Iterable[str]) -> dict[str, int]:
@@ -111,10 +117,34 @@ def add_locations(connection: Connection, found: Sequence[tuple[int, LocationRec
     if same:
         connection.execute(update(locations).where(locations.c.id == bindparam("row")), same)
     _set_missing(connection, gone, at)
+    _drop_old_frames(connection, [newest[uri][1] for uri in present], at)
     if fresh:
         connection.execute(insert(locations), fresh)
     drop_rejections(connection, list(newest))
     _see_sources(connection, {location.source for _, location in found}, at)
+
+
+def _drop_old_frames(connection: Connection, read_anew: Iterable[LocationRecord], at: datetime) -> None:
+    """Frames that were seen in an earlier state of these files, and not in this one, are there no more."""
+    for file in read_anew:
+        for start in count(1, FRAMES_ASKED):
+            if FRAME_MARK in file.uri:
+                break
+            stats = _stats(connection, [f"{file.uri}{FRAME_MARK}{start + n}" for n in range(FRAMES_ASKED)])
+            mark_missing(
+                connection, [uri for uri, stat in stats.items() if stat != (file.size_bytes, file.mtime_ns)], at
+            )
+            if not stats:
+                break
+
+
+def _stats(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
+    """Size and mtime of those that are there, as pictures or as rejected."""
+    found: dict[str, tuple[int | None, int | None]] = {}
+    for table, there in ((locations, locations.c.missing_at.is_(None)), (rejections, true())):
+        query = select(table.c.uri, table.c.size_bytes, table.c.mtime_ns).where(table.c.uri.in_(uris), there)
+        found.update((row.uri, (row.size_bytes, row.mtime_ns)) for row in connection.execute(query))
+    return found
 
 
 def _present(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int, int]]:
@@ -165,16 +195,18 @@ def add_rejections(connection: Connection, records: Sequence[RejectionRecord], a
     if not records:
         return
     newest = {record.location.uri: record for record in records}
-    _set_missing(connection, [row_id for row_id, _ in _present(connection, list(newest)).values()], at)
+    present = _present(connection, list(newest))
+    _set_missing(connection, [row_id for row_id, _ in present.values()], at)
+    _drop_old_frames(connection, [newest[uri].location for uri in present], at)
     before = _rejected(connection, list(newest))
-    again = [{**_rejection_values(newest[uri], at), "row": row} for uri, row in before.items()]
+    again = [
+        {**_rejection_values(newest[uri], at, attempts + 1 if sha256 == newest[uri].sha256 else 1), "row": row}
+        for uri, (row, sha256, attempts) in before.items()
+    ]
     if again:
-        counted = update(rejections).where(rejections.c.id == bindparam("row"))
-        connection.execute(counted.values(attempts=rejections.c.attempts + 1), again)
+        connection.execute(update(rejections).where(rejections.c.id == bindparam("row")), again)
     fresh = [
-        {**_rejection_values(record, at), "first_at": at, "attempts": 1}
-        for uri, record in newest.items()
-        if uri not in before
+        {**_rejection_values(record, at, 1), "first_at": at} for uri, record in newest.items() if uri not in before
     ]
     if fresh:
         connection.execute(insert(rejections), fresh)
@@ -184,21 +216,30 @@ def add_rejections(connection: Connection, records: Sequence[RejectionRecord], a
 
 def drop_rejections(connection: Connection, uris: Sequence[str]) -> None:
     """Forget that these files were rejected."""
-    rows = list(_rejected(connection, uris).values())
+    rows = [row for row, _, _ in _rejected(connection, uris).values()]
     for some in chunks(rows):
         connection.execute(delete(rejections).where(rejections.c.id.in_(some)))
     counters.bump(connection, rejected=-len(rows))
 
 
-def _rejected(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _rejected(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int, str, int]]:
+    """Row, content hash and attempts of those that are rejected."""
+    found: dict[str, tuple[int, str, int]] = {}
+    columns = select(rejections.c.uri, rejections.c.id, rejections.c.sha256, rejections.c.attempts)
     for some in chunks(uris):
-        rows = connection.execute(select(rejections.c.uri, rejections.c.id).where(rejections.c.uri.in_(some)))
-        found.update((row.uri, row.id) for row in rows)
+        rows = connection.execute(columns.where(rejections.c.uri.in_(some)))
+        found.update((row.uri, (row.id, row.sha256, row.attempts)) for row in rows)
     return found
 
 
-def _rejection_values(record: RejectionRecord, at: datetime) -> dict[str, object]:
+def _rejection_values(record: RejectionRecord, at: datetime, attempts: int) -> dict[str, object]:
+    values = {**_said_of(record, at), "attempts": attempts}
+    if record.fatal and attempts < ATTEMPTS:  # without a stat it is not known, so the next scan reads it again
+        return {**values, "size_bytes": None, "mtime_ns": None, "reason": f"{values['reason']}; to be tried again"}
+    return {**values, "reason": f"{values['reason']}; {attempts} attempts"} if record.fatal else values
+
+
+def _said_of(record: RejectionRecord, at: datetime) -> dict[str, object]:
     return {
         "uri": record.location.uri,
         "source": record.location.source,

@@ -58,6 +58,10 @@ class VersionState(StrEnum):
     RETIRED = "retired"
 
 
+FRAME_MARK = "#frame="
+"""Between the uri of a file and the number of a frame in it, from 1 on; the first one has the file's own uri."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocationRecord:
     """One place where a picture's bytes lie."""
@@ -89,12 +93,18 @@ class PictureRecord:
 
 @dataclass(frozen=True, slots=True)
 class RejectionRecord:
-    """A file that is no picture. `sha256` is empty where not a byte could be read."""
+    """A file that is no picture.
+
+    Attributes:
+        sha256: empty where not a byte could be read.
+        fatal: its decoder died of it; it counts as known only after some attempts (`storage.arrivals.ATTEMPTS`).
+    """
 
     location: LocationRecord
     sha256: str
     captured_at: datetime
     reason: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -46,3 +48,15 @@ def encode(picture: Image.Image, form: str = "JPEG") -> bytes:
 
 def jpeg(family: str, seed: int, side_px: int = 96) -> bytes:
     return encode(draw(family, seed, side_px))
+
+
+def tiny(number: int, side_px: int = 8) -> bytes:
+    """A PNG of a few hundred bytes in some microseconds; every number is a different picture."""
+    rng = np.random.default_rng(number)
+    rows = np.zeros((side_px, 1 + 3 * side_px), dtype=np.uint8)  # each row begins with its filter: none
+    rows[:, 1:] = rng.integers(0, 256, (side_px, 3 * side_px))
+    header = struct.pack(">IIBBBBB", side_px, side_px, 8, 2, 0, 0, 0)
+    pieces = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in pieces
+    )

@@ -96,7 +96,7 @@ class CameraSource:
         self._wall = wall
         self._backoff = Backoff(config.backoff_s, config.backoff_max_s, rng or random.Random())
         self._pending: deque[Frame | Rejected] = deque()
-        self._found: deque[Future[Frame | Rejected]] = deque()
+        self._found: deque[Future[list[Frame | Rejected]]] = deque()
         self._paths: deque[str] = deque()
         self._past: Counter[str] = Counter()
         self._present: dict[str, int] = {}
@@ -232,7 +232,7 @@ class CameraSource:
             done = self._found.popleft()
             if done.cancelled() or done.exception() is not None:  # the pool is closed, or has no processes; next time
                 return
-            self._pending.append(done.result())
+            self._pending.extend(done.result())
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         until = self._clock() + seconds

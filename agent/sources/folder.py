@@ -2,7 +2,8 @@
 
 File events are hints, the scan is the truth: a file is found at the latest by the next scan, and read once for each
 state it settles in. What is stored already is asked of the catalogue, so a restart is the same as going on. It knows
-nothing about embedding or kinds, and never changes a file.
+nothing about embedding or kinds, and never changes a file; one of its own it makes and removes at once, to see whether
+that is told (`agent.sources.probe`).
 """
 
 from __future__ import annotations
@@ -43,10 +44,14 @@ SCAN_SHARE = 20
 """After something left, the next scan waits at least so many times as long as the last one took."""
 
 
+POLL_SHARE = 10
+"""Where only scanning helps, it takes a tenth of the time at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     path: str
-    future: Future[Frame | Rejected]
+    future: Future[list[Frame | Rejected]]
 
 
 class FolderSource:
@@ -85,6 +90,7 @@ class FolderSource:
         self._note = note
         self._root = os.path.abspath(root)
         self._config = config
+        self._most_frames = config.frames_most if config.frames == "all" else 1
         self._pool = pool
         self._inbox = inbox
         self._clock = clock
@@ -140,7 +146,7 @@ class FolderSource:
 
     def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
         watching = watch is not None and self.health != "offline" and watch.revive()
-        interval_s = self._config.rescan_s if watching else self._config.poll_s
+        interval_s = self._config.rescan_s if watching else max(self._config.poll_s, POLL_SHARE * self._scan_s)
         if self._scan_is_due(interval_s):
             returned = self._scan(stop)
             if watch is not None and returned:
@@ -174,21 +180,25 @@ class FolderSource:
             if path in self._busy or file_stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
-            future = self._pool.submit(Path(path), self.name)
+            future = self._pool.submit(Path(path), self.name, self._most_frames)
             future.add_done_callback(lambda _: self._wake.set())
             self._in_flight.append(_Reading(path, future))
             self._busy.add(path)
 
     def _deliver(self, reading: _Reading, stop: threading.Event) -> None:
-        """Put a result into the inbox, unless the file has changed or gone while it was read."""
-        item = reading.future.result()
+        """Put what was read into the inbox, unless the file has changed or gone meanwhile.
+
+        The first frame has the file's own uri, and comes last: a file is known when all its frames are stored.
+        """
+        first, *others = reading.future.result()
         now = file_stat(reading.path)
-        if now is None and isinstance(item, Rejected):
+        if now is None and isinstance(first, Rejected):
             return
-        if now is not None and item.origin.stat is not None and now != item.origin.stat:
+        if now is not None and first.origin.stat is not None and now != first.origin.stat:
             self._tracker.touch(reading.path)
             return
-        self._inbox.put(item, stop)
+        for item in (*others, first):
+            self._inbox.put(item, stop)
 
     def _rest(self) -> None:
         """Sleep until something is to be done, or a tick."""

@@ -91,19 +91,19 @@ class Listing:
                             if self.rules.admits_folder(entry.path):
                                 folders.append(entry.path)
                         elif entry.is_file(follow_symlinks=False) and self.rules.admits_name(entry.name):
-                            yield from _stat(entry)
+                            yield from self._with_stat(folder, entry)
                 except OSError as error:
                     self._unlisted(folder, error)
         self.complete = True
 
+    def _with_stat(self, folder: str, entry: os.DirEntry[str]) -> Iterator[tuple[str, FileStat]]:
+        try:
+            facts = entry.stat(follow_symlinks=False)
+        except OSError as error:  # gone since the folder was listed, or a path that is longer than the system takes
+            self._unlisted(folder, error)
+        else:
+            yield entry.path, FileStat(facts.st_size, facts.st_mtime_ns)
+
     def _unlisted(self, folder: str, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):  # those are gone, and that is knowledge
             self.unreadable.append(folder)
-
-
-def _stat(entry: os.DirEntry[str]) -> Iterator[tuple[str, FileStat]]:
-    try:
-        facts = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return  # gone since the folder was listed
-    yield entry.path, FileStat(facts.st_size, facts.st_mtime_ns)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from agent.sources.backlog import ASK_AT_ONCE
 from agent.sources.protocol import Catalogue, Health
+from agent.uri import file_of
 
 FEW = 10
 """So many files may vanish at once, even if they are all."""
@@ -88,7 +89,7 @@ class Presence:
         vanished, present = [], 0
         for uri in self._catalogue.present_uris(self._source):
             present += 1
-            if hash(uri) not in uris:
+            if hash(uri) not in uris and hash(file_of(uri)) not in uris:
                 vanished.append(uri)
         return vanished, present
 

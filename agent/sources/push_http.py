@@ -238,7 +238,7 @@ class Door:
 
     async def _decoded(self, path: Path, label: Label) -> Frame | Rejected:
         try:
-            item = await asyncio.wrap_future(self._pool.submit(path, label.source))
+            (item,) = await asyncio.wrap_future(self._pool.submit(path, label.source))
         except (WorkerStartError, RuntimeError):  # the pool has no processes, or is closed
             raise Refused(503, "failed", "the agent cannot decode now", again=True) from None
         if label.captured_at is None:

@@ -7,29 +7,25 @@ renamed in, hard links and folders moved in give no `closed`, `mkdir -p` and a w
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
 
 import structlog
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+
+from agent.sources.observer import native_observer, refusal_of, told
+from agent.sources.probe import ANSWER_S, Probe
 
 log = structlog.get_logger(__name__)
 
+SILENT = f"no events arrive: a file that was written was not told of within {ANSWER_S:g} s"
 RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 _TELLING = frozenset({"created", "modified", "moved", "closed", "attrib"})
 _LEAVING = frozenset({"deleted", "moved"})
-_LIMITS = {
-    errno.ENOSPC: "too few inotify watches; raise the sysctl fs.inotify.max_user_watches",
-    errno.EMFILE: "too few inotify instances; raise the sysctl fs.inotify.max_user_instances, or the open files",
-}
 
 
 class Watch:
@@ -42,7 +38,7 @@ class Watch:
         left: called with a path that was deleted or moved away, from the observer's thread.
         lost: called when events were lost.
         clock: monotonic seconds.
-        observer: makes the observer; default: `native_observer`.
+        observer: makes the observer; default: that of the operating system.
 
     Attributes:
         trouble: why the folder cannot be watched; empty while it is.
@@ -60,7 +56,8 @@ class Watch:
         observer: Callable[[], BaseObserver] | None = None,
     ) -> None:
         self._root = root
-        self._handler = _Handler(changed, appeared, left)
+        self._probe = Probe(root, clock)
+        self._handler = _Handler(changed, appeared, left, self._probe.heard)
         self._overflow = _OverflowListener(lost)
         self._lost = lost
         self._clock = clock
@@ -71,20 +68,23 @@ class Watch:
         self.trouble = ""
 
     def start(self) -> None:
-        """Start watching.
+        """Start watching, and ask whether anything is told.
 
         Raises:
             OSError: the kernel refuses; the message names the limit and the remedy where it is one of resources.
         """
-        observer = self._make()
+        observer: BaseObserver | None = None
         try:
+            observer = self._make()
             observer.schedule(self._handler, self._root, recursive=True)
             observer.start()
         except OSError as error:
-            _stop(observer)
-            raise OSError(error.errno, _LIMITS.get(error.errno or 0, error.strerror or str(error))) from error
+            if observer is not None:
+                _stop(observer)
+            raise OSError(error.errno, told(error)) from error
         self._observer = observer
         logging.getLogger(_OverflowListener.LOGGER).addHandler(self._overflow)
+        self._probe.drop()
 
     def is_alive(self) -> bool:
         """Whether events can arrive. An emitter ends by itself when its folder goes away."""
@@ -92,11 +92,9 @@ class Watch:
         return observer is not None and observer.is_alive() and all(e.is_alive() for e in observer.emitters)
 
     def revive(self) -> bool:
-        """Start again if the observer is dead, with growing pauses between attempts; say whether it is alive."""
+        """Start again if the observer is dead or deaf, with growing pauses between attempts; say whether it hears."""
         if self.is_alive():
-            if self._clock() > self._retry_at + RESTART_S[-1]:
-                self._failures = 0
-            return True
+            return self._hears()
         if self._clock() < self._retry_at:
             return False
         self._retry_at = self._clock() + RESTART_S[min(self._failures, len(RESTART_S) - 1)]
@@ -105,12 +103,29 @@ class Watch:
         try:
             self.start()
         except OSError as error:
-            self.trouble = error.strerror or "it cannot be watched"
-            log.warning("the folder cannot be watched; scanning instead", folder=self._root, reason=self.trouble)
+            self._give_up(error.strerror or "it cannot be watched")
             return False
-        self.trouble = ""
         self._lost()
+        return self._hears()
+
+    def _hears(self) -> bool:
+        assert self._observer is not None
+        fault = refusal_of(self._observer) or (SILENT if self._probe.silent else "")
+        if fault:
+            self.stop()
+            self._give_up(fault)
+            return False
+        if self._probe.pending and self.trouble:
+            return False  # whoever was deaf before must answer first
+        self.trouble = ""
+        if self._clock() > self._retry_at + RESTART_S[-1]:
+            self._failures = 0
         return True
+
+    def _give_up(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.warning("the folder cannot be watched; scanning instead", folder=self._root, reason=trouble)
+        self.trouble = trouble
 
     def renew(self) -> None:
         """Let go of a folder that is another one now under the same path; `revive` watches the new one at once."""
@@ -126,31 +141,6 @@ class Watch:
             self._observer = None
 
 
-def native_observer() -> BaseObserver:
-    """The observer of this operating system, one that knows when it has gone deaf."""
-    if sys.platform == "linux":
-        return _inotify_observer()
-    return Observer()
-
-
-def _inotify_observer() -> BaseObserver:
-    from watchdog.observers.inotify import InotifyObserver  # there is none on other systems
-
-    class Inotify(InotifyObserver):
-        """One that is dead when its reader is.
-
-        All events come from one more thread, which a surprise in the bookkeeping of watches can end (watchdog 7.1); the
-        observer's other threads wait for it for ever, and look alive.
-        """
-
-        def is_alive(self) -> bool:
-            return super().is_alive() and self._inotify_fd.is_alive()
-
-    # Folders made within folders that are just being added are added twice, which does no harm.
-    warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-    return Inotify()
-
-
 def _stop(observer: BaseObserver) -> None:
     observer.stop()  # even one that was never started has a reader
     if observer.ident is not None:
@@ -159,14 +149,21 @@ def _stop(observer: BaseObserver) -> None:
 
 class _Handler(FileSystemEventHandler):
     def __init__(
-        self, changed: Callable[[str], None], appeared: Callable[[str], None], left: Callable[[str], None]
+        self,
+        changed: Callable[[str], None],
+        appeared: Callable[[str], None],
+        left: Callable[[str], None],
+        ours: Callable[[str], bool],
     ) -> None:
         self._changed = changed
         self._appeared = appeared
         self._left = left
+        self._ours = ours
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         kind = event.event_type
+        if self._ours(os.fsdecode(event.src_path)):
+            return
         if kind in _LEAVING:
             self._left(os.fsdecode(event.src_path))
         if kind not in _TELLING:

@@ -11,9 +11,9 @@ from agent.decode import Reader
 FAULTY = '''
 import os, signal, time
 from agent.config import DecodeConfig
-from agent.decode import read_picture
+from agent.decode import read_file
 
-def read(path, source):
+def read(path, source, most):
     """Read a picture, unless its name asks for a fault."""
     name = path.name
     if "hang" in name:
@@ -28,7 +28,7 @@ def read(path, source):
         return len(bytearray(1 << 32))
     if "raise" in name:
         raise RuntimeError("two\\nlines")
-    result = read_picture(path, source, DecodeConfig())
+    result = read_file(path, source, most, config=DecodeConfig())
     if "late" in name:
         time.sleep(0.6)
     return result

@@ -16,7 +16,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from agent.config import DecodeConfig
-from agent.decode import DecodePool, Reader, Undecodable, decode_image, read_picture
+from agent.decode import DecodePool, Reader, Undecodable, decode_image, read_file
 from agent.frame import FileStat, Frame, Rejected
 from agent.thumbnail import pixels_of
 
@@ -170,7 +170,7 @@ def test_a_file_becomes_a_frame_with_its_origin(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(photograph())
     os.utime(path, ns=(0, 1_700_000_000_123_456_789))
-    frame = read_picture(path, "here", CONFIG)
+    (frame,) = read_file(path, "here", 1, config=CONFIG)
     assert isinstance(frame, Frame)
     assert frame.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert frame.origin.uri == str(path)
@@ -180,19 +180,19 @@ def test_a_file_becomes_a_frame_with_its_origin(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read_say_so_and_are_tried_again(tmp_path: Path) -> None:
-    gone = read_picture(tmp_path / "gone.jpg", "here", CONFIG)
+    (gone,) = read_file(tmp_path / "gone.jpg", "here", 1, config=CONFIG)
     assert isinstance(gone, Rejected)
     assert gone.reason == "cannot be read: No such file or directory"
     assert gone.origin.stat is None, "no stat matches it, so the next scan tries again"
     (tmp_path / "folder.jpg").mkdir()
-    assert isinstance(read_picture(tmp_path / "folder.jpg", "here", CONFIG), Rejected)
+    assert isinstance(read_file(tmp_path / "folder.jpg", "here", 1, config=CONFIG)[0], Rejected)
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.truncate(2 << 20)
-    result = read_picture(path, "here", DecodeConfig(max_file_mb=1))
+    (result,) = read_file(path, "here", 1, config=DecodeConfig(max_file_mb=1))
     assert isinstance(result, Rejected)
     assert result.sha256 == ""
     assert "max_file_mb" in result.reason
@@ -201,7 +201,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
     path.write_bytes(photograph())
-    frame = read_picture(path, "here", CONFIG)
+    (frame,) = read_file(path, "here", 1, config=CONFIG)
     assert isinstance(frame, Frame)
     assert frame.origin.uri == str(tmp_path) + r"/caf\xe9.jpg"
 
@@ -221,7 +221,7 @@ def test_faults_cost_only_their_own_files(tmp_path: Path, faulty_pool: DecodePoo
     for name in names:
         (tmp_path / name).write_bytes(photograph(40, 30) + name.encode())
     futures = {name: faulty_pool.submit(tmp_path / name, "here") for name in names}
-    results = {name: future.result(30) for name, future in futures.items()}
+    results = {name: future.result(30)[0] for name, future in futures.items()}
     assert all(isinstance(results[name], Frame) for name in ("a.jpg", "b.jpg", "c.jpg"))
     reasons = {name: result.reason for name, result in results.items() if isinstance(result, Rejected)}
     assert reasons == {
@@ -234,19 +234,26 @@ def test_faults_cost_only_their_own_files(tmp_path: Path, faulty_pool: DecodePoo
     }
     crashed = results["crash.jpg"]
     assert crashed.sha256 == hashlib.sha256((tmp_path / "crash.jpg").read_bytes()).hexdigest()
-    assert crashed.origin.stat is not None, "it is not tried again until it changes"
+    assert crashed.origin.stat is not None
+    assert all(result.fatal for result in results.values() if isinstance(result, Rejected))
 
 
-def test_a_picture_that_needs_too_much_memory_is_rejected(tmp_path: Path) -> None:
-    path = tmp_path / "wide.png"
-    Image.new("L", (9_900, 9_900)).save(path, compress_level=1)
+def test_a_picture_that_needs_too_much_memory_is_rejected_and_its_worker_begins_anew(tmp_path: Path) -> None:
+    wide, small = tmp_path / "wide.png", tmp_path / "small.png"
+    Image.new("L", (9_900, 9_900)).save(wide, compress_level=1)
+    Image.new("L", (99, 99)).save(small)
     pool = DecodePool(DecodeConfig(workers=1, memory_mb=256))
     try:
-        result = pool.submit(path, "here").result(30)
+        assert isinstance(pool.submit(small, "here").result(30)[0], Frame)
+        before = pool._processes.pids()
+        (result,) = pool.submit(wide, "here").result(30)
+        assert isinstance(pool.submit(small, "here").result(30)[0], Frame)
+        assert pool._processes.pids() != before, "what it had left may have been too little for the next one, too"
     finally:
         pool.close()
     assert isinstance(result, Rejected)
-    assert "memory" in result.reason
+    assert result.fatal
+    assert result.reason == "needs more memory than decode.memory_mb allows (256 MB)"
 
 
 def test_workers_do_not_load_torch() -> None:

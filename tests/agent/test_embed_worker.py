@@ -122,7 +122,7 @@ def test_a_full_disk_delays_pictures_and_loses_none(
         return whole(*arguments, **named)
 
     monkeypatch.setattr(store, "add", add)
-    monkeypatch.setattr("agent.embed_worker.RETRY_S", (0.01,))
+    monkeypatch.setattr("agent.patience.RETRY_S", (0.01,))
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,34 @@ def test_what_was_learned_is_published_when_nothing_more_comes(
     assert saved.meta == {"encoder_version": 2}
     assert not worker.unpublished
     assert not worker.step(draining=True)
+
+
+def test_a_version_that_a_full_disk_cut_off_is_begun_again(
+    worker: TrainWorker,
+    store: Store,
+    queries: Queries,
+    embedding: Embedding,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def drain() -> None:
+        while worker.step(draining=True):
+            pass
+
+    store.add([stored(n) for n in range(32)])
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        drain()
+    assert embedding.built == []
+    monkeypatch.undo()
+    drain()
+    ((version, _),) = embedding.built
+    assert queries.building_version() == version
+    saved = checkpoint.load(tmp_path / "checkpoints" / checkpoint.version_name(version))
+    assert saved.meta == {"encoder_version": version}
 
 
 def test_no_other_version_is_published_meanwhile(worker: TrainWorker, store: Store, embedding: Embedding) -> None:

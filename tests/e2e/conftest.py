@@ -20,6 +20,19 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 120.0
 
 
+def flags(*settings: str) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+OFF = flags("learner.views_per_picture=0")
+CHEAP_SETS = (
+    "encoder.backbone=small", "encoder.weights=none", "encoder.image_px=16",
+    "cluster.every=1000000", "cluster.idle_s=1000000",
+)  # fmt: skip
+"""A network that costs little and no rounds: what is tested is how pictures come in."""
+CHEAP = flags(*CHEAP_SETS)
+
+
 class Taxon:
     """Runs verbs of the real command line on one data directory."""
 
@@ -33,8 +46,8 @@ class Taxon:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(ROOT / "run_agent.py"), *arguments, "--data", str(self.data)]
 
-    def call(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=300, cwd=ROOT)
+    def call(self, *arguments: str, check: bool = True, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout_s, cwd=ROOT)
         if check:
             assert done.returncode == 0, done.stderr
         return done
@@ -56,8 +69,12 @@ class Taxon:
     def start_bare(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(self.command(*arguments), stdout=log, stderr=log, cwd=ROOT)
-        self._running.append(process)
+        self.adopt(process)
         return process
+
+    def adopt(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for this process, too, and kill it in the end."""
+        self._running.append(process)
 
     def export(self) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(self.call("export", "--format", "csv").stdout)))
@@ -95,7 +112,7 @@ class Taxon:
 
 def _sets(overrides: tuple[str, ...], learning: bool) -> list[str]:
     chosen = [*overrides] if learning else ["learner.views_per_picture=0", *overrides]
-    return [part for override in chosen for part in ("--set", override)]
+    return flags(*chosen)
 
 
 @pytest.fixture

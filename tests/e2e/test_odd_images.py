@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from agent.config import FolderConfig
-from tests.e2e.conftest import ROOT, Taxon
+from tests.e2e.conftest import CHEAP, OFF, ROOT, Taxon
 
 DATASETS = Path(os.environ.get("TAXON_DATASETS", ROOT.parent / "shared" / "data"))
 ODD = DATASETS / "odd-images.zip"
@@ -17,7 +18,12 @@ DECODE = 90
 """What Pillow decodes, less the few formats that neither a suffix nor the first bytes give away."""
 
 
-@pytest.mark.skipif(not ODD.is_file(), reason=f"{ODD} is absent; set TAXON_DATASETS to the folder that holds it")
+WITH_IT = pytest.mark.skipif(
+    not ODD.is_file(), reason=f"{ODD} is absent; set TAXON_DATASETS to the folder that holds it"
+)
+
+
+@WITH_IT
 def test_each_odd_image_is_stored_or_rejected_with_a_reason(taxon: Taxon) -> None:
     with zipfile.ZipFile(ODD) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
@@ -34,3 +40,27 @@ def test_each_odd_image_is_stored_or_rejected_with_a_reason(taxon: Taxon) -> Non
         assert row["status"] in ("clustered", "unassigned", "rejected")
         assert row["status"] != "rejected" or reasons[name]
     assert len(rows) - len(reasons) >= DECODE
+
+
+@WITH_IT
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_wrong_suffix_changes_nothing(taxon: Taxon) -> None:
+    """Each image under each suffix: what it is is told by its bytes, so all copies fare alike."""
+    with zipfile.ZipFile(ODD) as archive:
+        contents = [archive.read(member) for member in archive.infolist() if not member.is_dir()]
+    for suffix in FolderConfig().suffixes:
+        (taxon.folder / suffix[1:]).mkdir()
+        for number, content in enumerate(contents):
+            (taxon.folder / suffix[1:] / f"{number:03d}{suffix}").write_bytes(content)
+    taxon.call("run", "--once", "--watch", str(taxon.folder), *OFF, *CHEAP, timeout_s=1_500)
+    fared: dict[str, set[bool]] = {}
+    seen: Counter[str] = Counter()
+    for row in taxon.export():
+        stem = Path(row["uri"]).stem
+        fared.setdefault(stem, set()).add(row["status"] == "rejected")
+        seen[stem] += 1
+    assert set(seen.values()) == {len(FolderConfig().suffixes)}
+    assert len(seen) == len(contents)
+    assert [stem for stem, ways in fared.items() if len(ways) != 1] == []
+    assert sum(ways == {False} for ways in fared.values()) >= DECODE

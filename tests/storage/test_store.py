@@ -128,6 +128,24 @@ def test_rejected_again_counts_the_attempts(store: Store, queries: Queries) -> N
     assert queries.status().rejected == 1
 
 
+def test_what_kills_its_decoder_is_known_after_three_attempts(store: Store, queries: Queries) -> None:
+    poison = replace(rejection("/a.jpg", sha256=sha(1), reason="crashed"), fatal=True)
+    told = []
+    for _ in range(4):
+        store.add([], rejections=[poison])
+        told.append((queries.known(["/a.jpg"]), queries.pictures(status="rejected")[0].reason))
+    assert told == [
+        ({}, "crashed; to be tried again"),
+        ({}, "crashed; to be tried again"),
+        ({"/a.jpg": (10, 1)}, "crashed; 3 attempts"),
+        ({"/a.jpg": (10, 1)}, "crashed; 4 attempts"),
+    ]
+    store.add([], rejections=[replace(poison, sha256=sha(2))])
+    assert queries.known(["/a.jpg"]) == {}, "other bytes have attempts of their own"
+    assert list(queries.present_uris("folder")) == ["/a.jpg"]
+    assert queries.status().rejected == 1
+
+
 def test_missing_rejected_file_is_forgotten(store: Store, queries: Queries) -> None:
     store.add([], rejections=[rejection("/a.jpg")])
     assert list(queries.present_uris("folder")) == ["/a.jpg"]

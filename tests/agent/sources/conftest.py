@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agent.catalogue import StoreCatalogue
 from agent.config import DecodeConfig, FolderConfig
 from agent.decode import DecodePool
+from agent.embed_worker import EmbedWorker
 from agent.frame import Frame, Rejected
 from agent.inbox import Inbox
 from agent.sources.folder import FolderSource
+from storage.queries import Queries
+from storage.store import Store
 from tests.agent.sources.watched import Watched
 
 
@@ -121,6 +125,31 @@ def make(folder: Path, archive: Archive, pool: DecodePool) -> Callable[..., Fold
         return FolderSource(folder, "here", config, archive, pool, archive.inbox, exclude)
 
     return make
+
+
+class Blank:
+    """An embedder for which all pictures are alike."""
+
+    image_px = 32
+
+    def embed(self, pixels: list[object]) -> tuple[object, dict[int, object]]:
+        return np.zeros((len(pixels), 4), dtype=np.float16), {}
+
+
+@pytest.fixture
+def scan(folder: Path, store: Store, queries: Queries, pool: DecodePool) -> Iterator[Callable[..., None]]:
+    """One look at all that is in `folder`, into a real store, each as after a restart."""
+    inbox, stop = Inbox(16), threading.Event()
+    worker = EmbedWorker(inbox, Blank(), store, queries, batch=8)  # type: ignore[arg-type]
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+
+    def look(config: FolderConfig = FolderConfig(settle_s=0.05)) -> None:  # noqa: B008 (frozen)
+        FolderSource(folder, "here", config, StoreCatalogue(store, queries), pool, inbox).drain(threading.Event())
+
+    yield look
+    stop.set()
+    thread.join(10)
 
 
 @pytest.fixture

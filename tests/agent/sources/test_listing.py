@@ -88,3 +88,20 @@ def test_an_unreadable_folder_is_noted_and_a_vanished_one_is_not(tree: Path, mon
     listing = Listing(rules(tree))
     assert len(list(listing.files(str(tree), threading.Event()))) == 3
     assert listing.unreadable == [str(tree / "sub" / "deep")]
+
+
+def test_paths_longer_than_the_system_takes_are_told_and_hide_nothing_else(tree: Path) -> None:
+    name, here = "d" * 250, os.open(tree, os.O_RDONLY)
+    numbers, long = [here], str(tree)
+    while len(long) + 1 + len(name) < 4_096 - 10:  # then a name of ten letters fits, and a longer one does not
+        os.mkdir(name, dir_fd=numbers[-1])
+        numbers.append(os.open(name, os.O_RDONLY, dir_fd=numbers[-1]))
+        long += f"/{name}"
+    for file in ("a.jpg", "b" * 250 + ".jpg", "c.jpg"):
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, dir_fd=numbers[-1]))
+    for number in numbers:
+        os.close(number)
+    listing = Listing(rules(tree))
+    found = {os.path.basename(path) for path, _ in listing.files(str(tree), threading.Event())}
+    assert found >= {"a.jpg", "b.jpg", "c.jpg", "i.jpg"}
+    assert listing.unreadable == [long]

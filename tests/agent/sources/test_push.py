@@ -414,5 +414,5 @@ def test_a_hostile_picture_costs_only_itself(
         pool.close()
 
 
-def die_of_it(path: Path, source: str) -> Any:
+def die_of_it(path: Path, source: str, most_frames: int) -> Any:
     os.abort()

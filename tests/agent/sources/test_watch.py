@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from watchdog.observers.api import BaseObserver
 
-from agent.sources.watch import RESTART_S, Watch, native_observer
+from agent.sources.observer import native_observer
+from agent.sources.watch import RESTART_S, Watch
 
 
 class Calls:
