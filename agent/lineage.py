@@ -371,9 +371,10 @@ def aligned(before: Assignments, ids_N: NDArray[np.int64], living: Mapping[int, 
 
 def with_leaders(old: Assignments, leaders: Mapping[int, int]) -> tuple[Assignments, NDArray[np.bool_]]:
     """The same, with pictures that lead a kind of people in it, and which those are, (N,)."""
-    kind_N = np.array([leaders.get(picture, NONE) for picture in old.picture_N.tolist()], dtype=np.int64)
-    led_N = kind_N != NONE
-    return replace(old, cluster_N=np.where(led_N, kind_N, old.cluster_N)), led_N
+    led_N = np.isin(old.picture_N, np.fromiter(leaders, dtype=np.int64))
+    cluster_N = old.cluster_N.copy()
+    cluster_N[led_N] = [leaders[picture] for picture in old.picture_N[led_N].tolist()]
+    return replace(old, cluster_N=cluster_N), led_N
 
 
 def majority(kinds_K: NDArray[np.int64], among: tuple[int, ...]) -> int:
