@@ -255,7 +255,7 @@ def test_a_source_stops_in_time_while_it_works_and_while_nobody_takes_what_it_yi
     assert agent.end() < STOP_S
 
 
-@pytest.mark.parametrize("kind", FULL)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k == "still" else k for k in FULL])
 def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent, kind: str) -> None:
     agent.embedder.picture_s = LEARNER_S[kind]
     before, most = living_frames(), 0

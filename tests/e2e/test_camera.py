@@ -23,6 +23,7 @@ def film(tmp_path: Path) -> Path:
     return write_film(tmp_path / "film.mp4", seconds=12)
 
 
+@pytest.mark.slow
 def test_a_film_is_read_to_its_end_and_twice_is_once(taxon: Taxon, film: Path) -> None:
     taxon.call("run", "--once", "--camera", f"clip={film}", *OFF)
     rows = taxon.export()

@@ -49,6 +49,7 @@ def test_what_really_happens_in_a_folder(taxon: Taxon) -> None:
     assert taxon.stop(process) == 0
 
 
+@pytest.mark.slow
 def test_a_second_agent_is_refused_by_name(taxon: Taxon) -> None:
     process = taxon.start()
     taxon.wait_for(lambda: "watching" in taxon.tail())
@@ -111,6 +112,7 @@ def test_missing_folder_and_wrong_flags_are_one_clear_line(taxon: Taxon) -> None
     assert "learner.lr" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_another_network_on_the_same_data_is_refused(taxon: Taxon) -> None:
     (taxon.folder / "one.jpg").write_bytes(jpeg("disc", 1))
     taxon.once()

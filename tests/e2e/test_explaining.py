@@ -11,6 +11,7 @@ from tests.pictures import jpeg
 SMALL = ("encoder.backbone=small", "encoder.weights=none", "encoder.image_px=32", "decode.workers=1")
 
 
+@pytest.mark.slow
 def test_a_new_file_has_the_neighbours_that_it_has_once_it_is_stored(taxon: Taxon) -> None:
     """Its vector, from a process of its own, is the one that the agent stores; under a learned version, too."""
     learning = (*SMALL, "learner.views_per_picture=4", "learner.stream_batch=16", "learner.replay_batch=16")
