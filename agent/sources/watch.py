@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 SILENT = f"no events arrive: a file that was written was not told of within {ANSWER_S:g} s"
 RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+STOP_S = 0.8
 _TELLING = frozenset({"created", "modified", "moved", "closed", "attrib"})
 _LEAVING = frozenset({"deleted", "moved"})
 
@@ -142,9 +143,17 @@ class Watch:
 
 
 def _stop(observer: BaseObserver) -> None:
-    observer.stop()  # even one that was never started has a reader
-    if observer.ident is not None:
-        threading.Thread.join(observer, timeout=1.0)
+    """Stop an observer, even one that was never started: it has a reader.
+
+    A thread of it that died may hold a lock that stopping waits for; then it is left as it is.
+    """
+    stopping = threading.Thread(target=observer.stop, name="stop observer", daemon=True)
+    stopping.start()
+    stopping.join(STOP_S)
+    if stopping.is_alive():
+        log.warning("an observer does not stop, and is left behind")
+    elif observer.ident is not None:
+        threading.Thread.join(observer, timeout=STOP_S)
 
 
 class _Handler(FileSystemEventHandler):

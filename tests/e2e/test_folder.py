@@ -105,7 +105,7 @@ import run_agent
 
 def kill_the_reader(number, frame):
     for thread in threading.enumerate():
-        if type(thread).__module__.startswith("watchdog"):
+        if type(thread).__name__ in ("InotifyEmitter", "Reader"):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
 
 signal.signal(signal.SIGUSR1, kill_the_reader)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, EventEmitter
 
 from agent.sources.observer import native_observer
 from agent.sources.watch import RESTART_S, Watch
@@ -106,6 +106,34 @@ def test_an_observer_whose_reader_has_died_is_dead(tmp_path: Path) -> None:
     assert calls.lost == 2
     watch.stop()
     assert not any(thread.is_alive() for thread in observers)
+
+
+def test_an_observer_that_does_not_stop_is_left_behind_and_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sources.watch.STOP_S", 0.05)
+    held, observers = threading.Event(), []
+
+    class Stuck(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__(EventEmitter)
+            observers.append(self)
+
+        def is_alive(self) -> bool:
+            return False
+
+        def stop(self) -> None:
+            held.wait(60)
+            super().stop()
+
+    calls = Calls()
+    watch = calls.watch(tmp_path, Stuck)
+    watch.revive()
+    calls.now = 100
+    watch.revive()
+    assert len(observers) == 2
+    watch.stop()
+    held.set()
 
 
 def test_a_refused_start_leaves_no_thread_behind(tmp_path: Path) -> None:
