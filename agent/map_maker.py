@@ -84,6 +84,7 @@ class MapMaker:
             self._work, self._spent_s = self._make(last), 0.0
         if not self._go_on(self._work):
             self._work = None
+            log.info("map", after=self._made_after, seconds=round(self._spent_s, 2))
             self._next_at = self._clock() + self._spent_s * (1 / self._config.map_share - 1)
         return True
 
@@ -112,7 +113,6 @@ class MapMaker:
             place_R2 = layout.places()
             yield from self._write(seen.version, ids_N, fanned(place_R2, burst_N, leads_N, ids_N))
             yield from self._place_beyond(seen, place_R2)
-            log.info("map", pictures=len(ids_N), after=last.id, seconds=round(self._spent_s, 2))
         self._store.set_state(STATE, last.id)
         self._made_after = last.id
 
