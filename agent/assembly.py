@@ -182,7 +182,8 @@ class Agent:
 
     def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
         embedder = Embedder(encoder, published_tails(encoder, self._queries, self._checkpoints), device)
-        return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=self._config.inbox.batch)
+        batch, share = self._config.inbox.batch, self._config.publish.archive_share
+        return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=batch, archive_share=share)
 
     def _train_worker(self, encoder: Encoder, device: torch.device, embedding: EmbedWorker) -> TrainWorker:
         from agent.learner import Learner  # imports avalanche, so only where there is something to learn

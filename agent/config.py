@@ -276,6 +276,9 @@ class PublishConfig(Section):
     drift: float = Field(0.1, gt=0, description="1 - mean cosine on the probe set since the last version")
     every_s: float = Field(600, gt=0, description="timer: publish what was learned after so long")
     probes: int = Field(128, ge=8, description="pictures in the probe set")
+    archive_share: float = Field(
+        0.25, ge=0, le=1, description="of idle time, to embed pictures beyond the window under a new version; 0: never"
+    )
 
 
 class ClusterConfig(Section):

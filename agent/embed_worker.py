@@ -1,7 +1,7 @@
 """The seeing thread: frames from the inbox are embedded and stored; one transaction is the acknowledgement.
 
-The same thread builds a new encoder version in the gaps between arriving frames, since seeing has precedence.
-It knows nothing about training or kinds.
+The same thread builds a new encoder version in the gaps between arriving frames, since seeing has precedence, and
+embeds what lies beyond the window when it has nothing else to do. It knows nothing about training or kinds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import structlog
 from numpy.typing import NDArray
 from torch import nn
 
+from agent.catch_up import CatchUp
 from agent.embedder import Embedder
 from agent.frame import Frame, Origin, Rejected
 from agent.inbox import Inbox
@@ -33,14 +34,28 @@ class EmbedWorker:
 
     Only this thread touches the embedder. `build` may be called from any thread; it hands over a version to be
     built and returns at once, and `building` says whether that is still going on.
+
+    Args:
+        batch: pictures embedded at a time.
+        archive_share: of the time that pictures beyond the window may take; 0 leaves them as they are.
     """
 
-    def __init__(self, inbox: Inbox, embedder: Embedder, store: Store, queries: Queries, *, batch: int) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        embedder: Embedder,
+        store: Store,
+        queries: Queries,
+        *,
+        batch: int,
+        archive_share: float = 0.0,
+    ) -> None:
         self._inbox = inbox
         self._embedder = embedder
         self._store = store
         self._queries = queries
         self._batch = batch
+        self._catch_up = CatchUp(queries, self._embed_again, batch=batch, share=archive_share)
         self._lock = threading.Lock()
         self._order: tuple[int, nn.Module, NDArray[np.int64]] | None = None
         self._version: int | None = None
@@ -52,13 +67,16 @@ class EmbedWorker:
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop`; what is left in the inbox is found again by the next scan."""
+        self._catch_up.begin(self._queries.ready_version())
         while not stop.is_set():
             self.beat = time.monotonic()
-            items = self._inbox.take(self._batch, timeout_s=0.0 if self.building else 0.2)
+            items = self._inbox.take(self._batch, timeout_s=0.0 if self.building or self._catch_up.due else 0.2)
             if items:
                 self._persist(partial(self.see, items), stop)
             if self.building:
                 self._persist(self.build_some, stop)
+            elif not items and self._catch_up.due:
+                self._persist(self._catch_up.step, stop)
 
     def _persist(self, write: Callable[[], None], stop: threading.Event) -> None:
         """Repeat a write until the storage takes it: a full disk delays pictures, it does not lose them."""
@@ -130,6 +148,7 @@ class EmbedWorker:
             return
         self._store.publish_version(self._version)
         self._embedder.keep_only(self._version)
+        self._catch_up.begin(self._version)
         log.info("encoder version published", version=self._version)
         self._version = None
 

@@ -43,6 +43,21 @@ class ArchiveQueries(Reader):
             if len(page.ids_B) < PAGE:
                 return
 
+    def lacking(self, version: int, after: int) -> tuple[NDArray[np.int64], int]:
+        """Of a page of pictures behind one, by id: those without a learned vector of the version, and the page's last.
+
+        Where no more pictures come, that is the one asked about.
+        """
+        some = select(pictures.c.id).where(pictures.c.id > after).order_by(pictures.c.id).limit(PAGE)
+        of_version = select(embeddings.c.picture_id).where(embeddings.c.version == version)
+        with self._moment() as connection:
+            ids = list(connection.execute(some).scalars())
+            if not ids:
+                return np.empty(0, dtype=np.int64), after
+            between = embeddings.c.picture_id.between(ids[0], ids[-1])
+            have = set(connection.execute(of_version.where(between)).scalars())
+        return np.array([i for i in ids if i not in have], dtype=np.int64), ids[-1]
+
     def spread(self, version: int, count: int = PAGE) -> Page:
         """A page of pictures from the whole archive, evenly spread over the order in which they arrived."""
         with self._moment() as connection:

@@ -134,3 +134,24 @@ def test_a_full_disk_delays_pictures_and_loses_none(
     thread.join(5)
     assert queries.status().pictures == 1
     assert not failures
+
+
+def test_the_archive_is_embedded_under_the_new_version_while_nothing_arrives(
+    inbox: Inbox, embedder: Any, store: Store, queries: Queries
+) -> None:
+    worker = EmbedWorker(inbox, embedder, store, queries, batch=4, archive_share=1.0)
+    worker.see(send(inbox, *[frame(seed) for seed in range(9)]))
+    version = store.begin_version("", {})
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    worker.build(version, nn.Identity(), np.array([8, 9]))
+    deadline = time.monotonic() + 10
+    while len(queries.unembedded(version, np.arange(1, 10))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    thread.join(5)
+    ids, _, learned = queries.embeddings(np.arange(1, 10), version)
+    assert ids.tolist() == list(range(1, 10))
+    assert learned is not None
+    assert (learned == version).all()
