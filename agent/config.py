@@ -253,6 +253,9 @@ class ReplayConfig(Section):
         0.5, ge=0, le=1, description="first in, first out; the rest is a reservoir over the kinds"
     )
     near_duplicate: float = Field(0.98, gt=0, le=1, description="innate cosine above which a picture is a mere repeat")
+    near_duplicate_outline: float = Field(
+        0.95, gt=-1, le=1, description="correlation of 16 x 16 grey pixels that a repeat has as well"
+    )
 
 
 class EwcConfig(Section):

@@ -21,6 +21,10 @@ from agent.config import ReplayConfig
 from agent.reservoir import BalancedReservoir
 
 UNASSIGNED = -1
+OUTLINE_PX = 16
+"""Side of the grey miniatures by which it is told whether two pictures look the same."""
+LEAST_CONTRAST = 1.0
+"""Grey levels; what differs by less is flat, and flat pictures look the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Replay:
     """
 
     def __init__(self, config: ReplayConfig, side_px: int, dim: int, generator: Generator) -> None:
-        bytes_each = 3 * side_px**2 + 4 * dim
+        bytes_each = 3 * side_px**2 + 4 * (dim + OUTLINE_PX**2 + 1)
         self.capacity = min(config.capacity, config.capacity_mb * 2**20 // bytes_each)
         self._config = config
         self._generator = generator
@@ -78,6 +82,7 @@ class Replay:
         # Untouched pages of these cost nothing. One slot over: a picture enters before another leaves.
         self._pixels = torch.empty((self.capacity + 1, 3, side_px, side_px), dtype=torch.uint8, device=host)
         self._innate = torch.zeros((self.capacity + 1, dim), device=host)
+        self._outline = torch.zeros((self.capacity + 1, OUTLINE_PX**2 + 1), device=host)
         self._sha_of: dict[int, str] = {}
         self._free = list(range(self.capacity, -1, -1))
         self._recent: deque[int] = deque()
@@ -116,31 +121,43 @@ class Replay:
     def admit(self, batch: Sequence[Observation]) -> tuple[list[Observation], Tensor]:
         """The near-duplicate gate: pictures worth training on, and the novelty of each of the batch.
 
-        A picture whose innate cosine to a kept one, or to an earlier one of the batch, is above `near_duplicate` is
-        counted as a repeat of it and turned away. (Without a gate, frames of a video train on themselves: 10 against
-        31 % on Kinetics, Purushwalkam et al. 2022.)
+        A picture is a repeat of a kept one, or of an earlier one of the batch, when the innate cosine is above
+        `near_duplicate` and the miniatures correlate by more than `near_duplicate_outline`; it is counted and turned
+        away. (Without a gate, frames of a video train on themselves: 10 against 31 % on Kinetics, Purushwalkam et al.
+        2022.) One alone will not do: to a network that knows little of a domain all pictures of it are alike.
 
         Returns:
             fresh: what passed, in order.
             novelty_N: 1 - cosine to the most alike kept picture; 1 while nothing is kept.
         """
-        innate_ND = self.collect(batch).innate_ND
-        slots = self._slots()
-        kept_MD = self._innate[slots]
-        to_kept = torch.cat([innate_ND @ kept_MD.T, innate_ND.new_full((len(batch), 1), -1.0)], dim=1)
-        best_N, nearest_N = to_kept.max(dim=1)
-        to_batch = innate_ND @ innate_ND.T
+        pictures, slots = self.collect(batch), self._slots()
+        outline_NG = outlines(pictures.pixels_NCHW)
+        to_kept_NM = pictures.innate_ND @ self._innate[slots].T
+        twin_N = self._most_alike(to_kept_NM, outline_NG @ self._outline[slots].T)
+        same_NN = self._same(pictures.innate_ND @ pictures.innate_ND.T, outline_NG @ outline_NG.T)
         fresh: list[int] = []
-        for i in range(len(batch)):
-            twins = [j for j in fresh if to_batch[i, j] > self._config.near_duplicate]
-            if twins:
-                self._count_repeat(batch[twins[0]].sha256)
-            elif best_N[i] > self._config.near_duplicate:
-                self._count_repeat(self._sha_of[slots[int(nearest_N[i])]])
+        for i, twin in enumerate(twin_N):
+            earlier = [j for j in fresh if same_NN[i, j]]
+            if earlier:
+                self._count_repeat(batch[earlier[0]].sha256)
+            elif twin is not None:
+                self._count_repeat(self._sha_of[slots[twin]])
             else:
                 fresh.append(i)
-        novelty_N = 1 - best_N if slots else torch.ones_like(best_N)
+        novelty_N = 1 - to_kept_NM.max(dim=1).values if slots else pictures.innate_ND.new_ones(len(batch))
         return [batch[i] for i in fresh], novelty_N
+
+    def _most_alike(self, cosine_NM: Tensor, correlation_NM: Tensor) -> list[int | None]:
+        """For each picture the number of the most alike one that it is a repeat of."""
+        same_NM = self._same(cosine_NM, correlation_NM)
+        if same_NM.shape[1] == 0:
+            return [None] * len(same_NM)
+        best_N = cosine_NM.masked_fill(~same_NM, -1).argmax(dim=1).tolist()
+        return [best if found else None for best, found in zip(best_N, same_NM.any(dim=1).tolist(), strict=True)]
+
+    def _same(self, cosine_NM: Tensor, correlation_NM: Tensor) -> Tensor:
+        settings = self._config
+        return (cosine_NM > settings.near_duplicate) & (correlation_NM > settings.near_duplicate_outline)
 
     def _count_repeat(self, sha256: str) -> None:
         self.repeats[sha256] = self.repeats.get(sha256, 0) + 1
@@ -158,6 +175,7 @@ class Replay:
         picture = self.collect([observation])
         self._pixels[slot] = picture.pixels_NCHW[0]
         self._innate[slot] = picture.innate_ND[0]
+        self._outline[slot] = outlines(picture.pixels_NCHW)[0]
         self._sha_of[slot] = observation.sha256
         return slot
 
@@ -171,6 +189,7 @@ class Replay:
         for slot in gone:
             self._pixels[slot] = 0
             self._innate[slot] = 0
+            self._outline[slot] = 0
         self._release(sorted(gone))
 
     def _release(self, slots: Sequence[int]) -> None:
@@ -226,3 +245,10 @@ class Replay:
         self._sha_of.clear()
         self._recent.clear()
         self._free = list(range(self.capacity, -1, -1))
+
+
+def outlines(pixels_NCHW: Tensor) -> Tensor:
+    """Unit vectors (N, G) of uint8 pictures whose products are correlations of grey miniatures."""
+    grey_NG = F.adaptive_avg_pool2d(pixels_NCHW.float().mean(dim=1), OUTLINE_PX).flatten(1)
+    flat_N1 = grey_NG.new_full((len(grey_NG), 1), LEAST_CONTRAST * OUTLINE_PX)
+    return F.normalize(torch.cat([grey_NG - grey_NG.mean(dim=1, keepdim=True), flat_N1], dim=1), dim=1)

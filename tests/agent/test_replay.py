@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Generator
 
 from agent.config import ReplayConfig
-from agent.replay import Observation, Replay
+from agent.replay import OUTLINE_PX, Observation, Replay, outlines
 
 SIDE_PX = 8
 
@@ -34,7 +35,7 @@ def test_half_is_the_newest_and_half_from_all_before() -> None:
 
 def test_bytes_are_bounded_too() -> None:
     replay = Replay(ReplayConfig(capacity=100_000, capacity_mb=1), 112, 64, Generator().manual_seed(0))
-    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * 64)
+    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * (64 + OUTLINE_PX**2 + 1))
 
 
 def test_pictures_come_back_as_they_were() -> None:
@@ -73,6 +74,40 @@ def test_near_duplicates_are_counted_and_turned_away() -> None:
     fresh, _ = replay.admit([shot(3, almost_a), shot(4, [1.0, 1.0]), shot(5, b)])
     assert [o.picture_id for o in fresh] == [4]
     assert replay.repeats == {"0": 2, "2": 1}
+
+
+def noise(number: int) -> Observation:
+    pixels_CHW = torch.randint(256, (3, SIDE_PX, SIDE_PX), generator=Generator().manual_seed(number))
+    return Observation(number, str(number), pixels_CHW.byte(), np.array([1.0, 0.0], dtype=np.float32))
+
+
+def test_what_the_network_cannot_tell_apart_is_no_repeat_if_it_looks_different() -> None:
+    replay = memory(dim=2, capacity=64)
+    fresh, _ = replay.admit([noise(n) for n in range(16)])
+    assert len(fresh) == 16
+    replay.add(fresh)
+    fresh, _ = replay.admit([noise(n) for n in range(16, 32)])
+    assert len(fresh) == 16
+    lighter = replace(noise(3), sha256="lighter", pixels_CHW=(noise(3).pixels_CHW // 2 + 60))
+    assert replay.admit([lighter])[0] == []
+    assert replay.repeats == {"3": 1}
+
+
+def test_a_repeat_is_counted_on_the_most_alike() -> None:
+    replay = memory(dim=2)
+    replay.add([shot(0, [1.0, 0.1]), shot(1, [1.0, 0.0])])
+    assert replay.admit([shot(2, [1.0, 0.01])])[0] == []
+    assert replay.repeats == {"1": 1}
+
+
+def test_outlines_correlate_like_the_pictures_and_flat_ones_are_alike() -> None:
+    pixels_NCHW = torch.randint(256, (3, 3, 64, 64), generator=Generator().manual_seed(0)).byte()
+    grey_NG = pixels_NCHW.double().mean(dim=1).view(3, 16, 4, 16, 4).mean(dim=(2, 4)).flatten(1)
+    outline_NG = outlines(pixels_NCHW)
+    expected = torch.corrcoef(grey_NG).float()
+    torch.testing.assert_close(outline_NG @ outline_NG.T, expected, atol=0.02, rtol=0)
+    flat = outlines(torch.stack([torch.full((3, 64, 64), 9).byte(), torch.full((3, 64, 64), 200).byte()]))
+    torch.testing.assert_close(flat @ flat.T, torch.ones(2, 2))
 
 
 def test_novelty_is_the_distance_to_what_is_remembered() -> None:
