@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from agent.config import Config
+from agent.drift import PageHinkley
 from agent.encoder import Encoder
 from agent.ewc import SampleLosses, StreamEWC
 from agent.learner import Learner
@@ -16,7 +17,7 @@ from agent.learner import Learner
 NO_REPLAY = ("learner.replay_batch=0",)
 NO_ALIGNMENT = ("learner.align=0",)
 NO_EWC = ("ewc.strength=0",)
-BORN_ONLY = ("ewc.every_pictures=1000000000",)
+BORN_ONLY = ("ewc.from_birth=true", "ewc.every_pictures=1000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Arm:
     Attributes:
         changes: what it sets otherwise than the configuration does, `KEY=VALUE`.
         iid: the stream comes mixed, whatever the order asked for.
+        born_only: EWC is anchored at birth and never again, whatever the stream does.
         uniform: EWC's pull is the same for all weights: L2-SP (Li et al. 2018).
         to_birth: the alignment is to the born network in place of the teacher.
     """
@@ -34,6 +36,7 @@ class Arm:
     says: str
     changes: tuple[str, ...] = ()
     iid: bool = False
+    born_only: bool = False
     uniform: bool = False
     to_birth: bool = False
 
@@ -54,8 +57,8 @@ ARMS = {
         # The plasticity question: what is trained, and what holds it.
         Arm("whole", "all blocks trained", ("encoder.trained_blocks=0",)),
         Arm("last-3", "the last 3 blocks trained", ("encoder.trained_blocks=3",)),
-        Arm("ewc-born", "EWC anchored at birth for ever", BORN_ONLY),
-        Arm("l2-sp", "all weights held alike to those at birth", BORN_ONLY, uniform=True),
+        Arm("ewc-born", "EWC anchored at birth for ever", BORN_ONLY, born_only=True),
+        Arm("l2-sp", "all weights held alike to those at birth", BORN_ONLY, born_only=True, uniform=True),
         Arm("align-born", "aligned to the network as it was born", ("learner.align=2", *NO_EWC), to_birth=True),
     )
 }
@@ -66,6 +69,8 @@ def learner_of(arm: Arm, config: Config, encoder: Encoder, device: torch.device)
     if arm.to_birth:
         return AlignedToBirth(config, encoder, device)
     learner = Learner(config, encoder, device)
+    if arm.born_only:
+        learner._consolidation.alarm = Deaf()
     if arm.uniform:
         learner._consolidation.ewc = UniformEWC(config.ewc)
     return learner
@@ -81,6 +86,14 @@ class AlignedToBirth(Learner):
     def _teacher_of(self, features: Tensor, replayed_R: Tensor) -> tuple[Tensor | None, Tensor | None]:
         with torch.no_grad():
             return None, self._born(features[replayed_R]) if len(replayed_R) else None
+
+
+class Deaf(PageHinkley):
+    """An alarm that never goes off, so that no shift moves the anchor."""
+
+    def tell(self, value: float) -> bool:
+        """False."""
+        return False
 
 
 class UniformEWC(StreamEWC):
