@@ -26,13 +26,14 @@ from agent.encoder import build_encoder
 from agent.settings import load_config
 from benchmarks.arms import ARMS, Arm
 from benchmarks.datasets import load
+from benchmarks.provenance import made_with
 from benchmarks.streams import FRAMES, ORDERS, stages_of
 from benchmarks.trial import Trial, labelled
 
 ASKED = (
     "set", "part", "order", "classes", "per_class", "held_out", "held_out_set", "stages", "class_seed", "override",
 )  # fmt: skip
-"""What a result says about how it came about."""
+"""What a result says about what was asked for."""
 
 RESULTS = Path(__file__).resolve().parent / "results" / "stream"
 
@@ -66,7 +67,8 @@ def one_run(arm: Arm, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     stages = stages_of(seen.label_N, order, options.stages, seed, options.class_seed)
     trial = Trial(arm, config, seen, labelled(held_out, encoder, device, 1), encoder)
     asked = {name: vars(options)[name] for name in ASKED}
-    return {"arm": arm.name, "seed": seed, "asked": asked, **trial.through(stages)}
+    told = {"arm": arm.name, "seed": seed, "asked": asked, "made_with": made_with(config, device)}
+    return {**told, **trial.through(stages)}
 
 
 def _path(options: argparse.Namespace, arm: str, seed: int) -> Path:

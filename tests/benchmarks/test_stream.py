@@ -29,6 +29,9 @@ def test_a_stream_is_learned_from_examined_and_written_down(tmp_path: Path, orde
     stages, final = result["stages"], result["final"]
     assert isinstance(stages, list)
     assert isinstance(final, dict)
+    made_with = result["made_with"]
+    assert isinstance(made_with, dict)
+    assert made_with["settings"]["learner.views_per_picture"] == 8
     pictures = 72 if order == "class" else 72 * 6
     assert [stage["arrived"] for stage in stages] == [pictures // 3, 2 * pictures // 3, pictures]
     assert 0 < result["views"] <= 8 * pictures  # type: ignore[operator]
