@@ -1,4 +1,7 @@
-"""What is compared: the default learner, and the same with one thing changed. All pay the same number of views."""
+"""What is compared: the default learner, and the same with one thing changed.
+
+All pay the same number of views for what arrives; only `idle-*` pay for more, when nothing does.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from agent.config import Config
+from agent.config import PRESETS, Config
 from agent.drift import PageHinkley
 from agent.encoder import Encoder
 from agent.ewc import SampleLosses, StreamEWC
 from agent.learner import Learner
+from agent.simclr import SimCLR
+from benchmarks.near_positives import NearPositives
 
 NO_REPLAY = ("learner.replay_batch=0",)
 NO_ALIGNMENT = ("learner.align=0",)
@@ -29,6 +34,8 @@ class Arm:
         iid: the stream comes mixed, whatever the order asked for.
         born_only: EWC is anchored at birth and never again, whatever the stream does.
         uniform: EWC's pull is the same for all weights: L2-SP (Li et al. 2018).
+        unbalanced: the memory is not told which kinds there are, so its reservoir keeps no balance between them.
+        near_positives: near copies attract each other, where they are otherwise only not told apart.
         to_birth: the alignment is to the born network in place of the teacher.
     """
 
@@ -38,6 +45,8 @@ class Arm:
     iid: bool = False
     born_only: bool = False
     uniform: bool = False
+    unbalanced: bool = False
+    near_positives: bool = False
     to_birth: bool = False
 
 
@@ -54,6 +63,20 @@ ARMS = {
         Arm("low-lr", "replay and alignment, a third of the learning rate", ("learner.lr=1e-4", *NO_EWC)),
         Arm("iid", "the default on the same pictures, mixed", iid=True),
         Arm("byol", "BYOL in place of SimCLR", ("learner.objective=byol",)),
+        # What the memory keeps; it matters where the stream is much longer (`--override replay.capacity=200`).
+        Arm("recent", "remembers the newest alone", ("replay.recent_share=1",)),
+        Arm("reservoir", "remembers a sample of all alone", ("replay.recent_share=0",)),
+        Arm("unbalanced", "half of each, the sample not balanced over the kinds", unbalanced=True),
+        Arm("near-positives", "near copies attract each other", near_positives=True),
+        # What may change between views of a picture.
+        *(
+            Arm(f"preset-{name}", f"augmented as {name}", (f"augment.preset={name}",))
+            for name in PRESETS
+            if name != "any"
+        ),
+        # Training from memory between stages, which costs views of its own.
+        Arm("idle-6", "6 views a picture more, from memory", ("learner.idle_views_per_picture=6",)),
+        Arm("idle-18", "18 views a picture more, from memory", ("learner.idle_views_per_picture=18",)),
         # The plasticity question: what is trained, and what holds it.
         Arm("whole", "all blocks trained", ("encoder.trained_blocks=0",)),
         Arm("last-3", "the last 3 blocks trained", ("encoder.trained_blocks=3",)),
@@ -71,6 +94,9 @@ def learner_of(arm: Arm, config: Config, encoder: Encoder, device: torch.device)
     learner = Learner(config, encoder, device)
     if arm.born_only:
         learner._consolidation.alarm = Deaf()
+    if arm.near_positives:
+        assert isinstance(learner._student.objective, SimCLR)
+        learner._student.objective = NearPositives(learner._student.objective)
     if arm.uniform:
         learner._consolidation.ewc = UniformEWC(config.ewc)
     return learner

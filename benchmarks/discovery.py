@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Discovery:
         label_N: hidden class of every picture of the set; a picture's id is its index plus one.
 
     Attributes:
-        delay_of: class -> pictures of it that had arrived when an active kind was mostly of it.
+        delay_of: class -> pictures of it that had arrived, in the window or not, when an active kind was mostly of it.
         kept: share of pictures that kept their id, per round, of those that had one before.
         records: every kind there has been, by id.
         assignments: of the last round.
@@ -41,29 +41,49 @@ class Discovery:
         self.records: dict[int, ClusterRecord] = {}
         self.assignments = _nothing()
         self.events: tuple[Event, ...] = ()
-        self._ids = count(1)
+        self._last_id = 0
 
     def round(
         self,
-        arrived_N: NDArray[np.int64],
+        window_N: NDArray[np.int64],
         innate_ND: NDArray[np.floating],
         learned_ND: NDArray[np.floating] | None,
         version: int,
         *,
         idle: bool = False,
+        arrived_M: NDArray[np.int64] | None = None,
     ) -> Agreement:
-        """Clusters what has arrived (indices, in order), and follows the kinds."""
-        ids_N = arrived_N + 1
+        """Clusters the window (indices, in order of arrival), and follows the kinds.
+
+        Args:
+            innate_ND, learned_ND: of the pictures in the window.
+            arrived_M: indices of all that has arrived, where the window holds less.
+        """
+        ids_N = window_N + 1
         window = Embedded(ids_N, innate_ND, learned_ND)
         partition = self._clusterer.fit(ids_N, window.of, version, before=self.assignments)
         arrivals = int((~np.isin(ids_N, self.assignments.picture_N)).sum())
-        context = RoundContext(int(ids_N.max()), arrivals, idle, lambda: next(self._ids))
+        context = RoundContext(int(ids_N.max()), arrivals, idle, self._new_id)
         result = follow(self.living(), self.assignments, partition, context, self._config)
         self.records |= {record.id: record for record in result.clusters}
         self._tell_kept(result.assignments)
         self.assignments, self.events = result.assignments, result.events
-        self._tell_delays(arrived_N, result.assignments)
+        self._tell_delays(window_N if arrived_M is None else arrived_M, result.assignments)
         return agreement([str(c) for c in self._label_N[partition.ids_N - 1]], result.assignments.cluster_N.tolist())
+
+    def glance(
+        self,
+        window_N: NDArray[np.int64],
+        innate_ND: NDArray[np.floating],
+        learned_ND: NDArray[np.floating] | None,
+        version: int,
+    ) -> Agreement:
+        """What a round would find if nothing more arrived; ids, parameters and the window stay as they are."""
+        return copy.deepcopy(self).round(window_N, innate_ND, learned_ND, version, idle=True)
+
+    def _new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
 
     def name(self, cluster: int, name: str) -> None:
         """As a person would."""
@@ -83,8 +103,8 @@ class Discovery:
         if pairs:
             self.kept.append(float(np.mean([old == new for old, new in pairs])))
 
-    def _tell_delays(self, arrived_N: NDArray[np.int64], now: Assignments) -> None:
-        seen_C = np.bincount(self._label_N[arrived_N])
+    def _tell_delays(self, arrived_M: NDArray[np.int64], now: Assignments) -> None:
+        seen_C = np.bincount(self._label_N[arrived_M])
         class_of = self._label_N[now.picture_N - 1]
         for cluster, record in self.living().items():
             members = class_of[now.cluster_N == cluster]

@@ -31,7 +31,8 @@ from benchmarks.streams import FRAMES, ORDERS, stages_of
 from benchmarks.trial import Trial, labelled
 
 ASKED = (
-    "set", "part", "order", "classes", "per_class", "held_out", "held_out_set", "stages", "class_seed", "override",
+    "set", "part", "order", "classes", "per_class", "held_out", "held_out_set", "stages", "class_seed", "every",
+    "override",
 )  # fmt: skip
 """What a result says about what was asked for."""
 
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def one_run(arm: Arm, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The result of one arm with one seed, as written to file."""
-    config = load_config(options.config, [f"seed={seed}", *options.override, *arm.changes])
+    every = [f"cluster.every={options.every}"] if options.every else []
+    config = load_config(options.config, [f"seed={seed}", *options.override, *every, *arm.changes])
     device = resolve_device(config.device)
     encoder = build_encoder(config.encoder, config.seed).to(device)
     order = "iid" if arm.iid else options.order
@@ -74,8 +76,9 @@ def one_run(arm: Arm, options: argparse.Namespace, seed: int) -> dict[str, Any]:
 def _path(options: argparse.Namespace, arm: str, seed: int) -> Path:
     where = [Path(options.set).name, options.part, options.order, f"{options.classes}x{options.per_class}"]
     track = options.config.stem if options.config else "default"
+    every = f"-every{options.every}" if options.every else ""
     order = "" if options.class_seed is None else f"-classes{options.class_seed}"
-    return Path(options.out) / track / "-".join(where) / f"{arm}{options.tag}{order}-{seed}.json"
+    return Path(options.out) / track / "-".join(where) / f"{arm}{options.tag}{every}{order}-{seed}.json"
 
 
 def _line(result: Mapping[str, Any]) -> str:
@@ -101,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", type=int, default=34, help="pictures a class that accuracy is told by")
     parser.add_argument("--held-out-set", default=None, help="another set that they are taken from")
     parser.add_argument("--stages", type=int, default=5)
+    parser.add_argument("--every", type=int, default=0, help="pictures between rounds, by which delays are told")
     parser.add_argument("--config", type=Path, default=None)
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--tag", default="", help="added to the file's name, where something was overridden")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,12 +23,13 @@ from agent.config import AugmentConfig, Config
 from agent.device import HOST, autocast, upload
 from agent.drift import drift_between
 from agent.encoder import Encoder, square, training_px
+from agent.learner import Step
 from agent.replay import Observation
 from benchmarks.arms import Arm, learner_of
 from benchmarks.baselines import dbscan, k_means_by_silhouette, reduced
 from benchmarks.datasets import LabelledPicture
 from benchmarks.discovery import Discovery, kinds_at_once
-from benchmarks.metrics import Agreement, agreement
+from benchmarks.metrics import UNASSIGNED, Agreement, agreement
 from benchmarks.representation import effective_rank, knn_hits, probe_accuracy, side_by_side
 from benchmarks.streams import Stage
 
@@ -110,6 +111,7 @@ class Trial:
         self._happenings: list[dict[str, Any]] = []
         self._discovery = Discovery(config.cluster, stream.label_N, config.seed)
         self._clustered = 0
+        self._kind_of: dict[str, int] = {}
         self._key_N = np.random.default_rng(config.seed).random(len(stream))
         self._forgetting = Forgetting()
         self._last_ND = held_out.innate_ND
@@ -150,21 +152,24 @@ class Trial:
         """The stream is idle between stages."""
         while views >= self._learner.views_per_update(0) > 0:
             views -= self._learner.views_per_update(0)
-            self._views += sum(step.views for step in self._learner.rehearse())
+            self._take_in(self._learner.rehearse())
 
     def _observe(self, batch: Sequence[int]) -> None:
         learner = self._learner
         self._owed_views += len(batch) * self._config.learner.views_per_picture
         updates = int(self._owed_views // learner.views_per_update(len(batch)))
         self._owed_views -= updates * learner.views_per_update(len(batch))
-        steps = learner.observe([self._observation(i) for i in batch], updates)
+        self._take_in(learner.observe([self._observation(i) for i in batch], updates))
+
+    def _take_in(self, steps: Sequence[Step]) -> None:
+        """What steps cost and noticed; a new version where they have moved the teacher far enough."""
         self._views += sum(step.views for step in steps)
         self._happenings += [{"arrived": len(self._arrived), "type": kind} for s in steps for kind, _ in s.events]
-        if learner.drift() > self._config.publish.drift:
+        if self._learner.drift() > self._config.publish.drift:
             self._publish()
 
     def _observation(self, index: int) -> Observation:
-        return Observation(index + 1, f"{index:064x}", self._stream.pixels_NCHW[index], self._stream.innate_ND[index])
+        return Observation(index + 1, sha_of(index), self._stream.pixels_NCHW[index], self._stream.innate_ND[index])
 
     def _publish(self) -> None:
         self._published = copy.deepcopy(self._learner.teacher)
@@ -173,13 +178,36 @@ class Trial:
         self._learner.mark_published()
 
     def _round(self, *, idle: bool = False) -> Agreement:
-        arrived_N = self._window()
-        learned_ND = None if self._published is None else embedded(self._published, self._stream.features[arrived_N])
-        found = self._discovery.round(
-            arrived_N, self._stream.innate_ND[arrived_N], learned_ND, self._version, idle=idle
-        )
+        window_N = self._window()
+        innate_ND, learned_ND = self._seen_by(self._published, window_N)
+        arrived_M = np.array(self._arrived, dtype=np.int64)
+        found = self._discovery.round(window_N, innate_ND, learned_ND, self._version, idle=idle, arrived_M=arrived_M)
         self._clustered = len(self._arrived)
+        self._tell_kinds()
         return found
+
+    def _tell_kinds(self) -> None:
+        """The memory keeps a balance between kinds; pictures that left the window stay in theirs."""
+        now = self._discovery.assignments
+        for picture, cluster in zip(now.picture_N.tolist(), now.cluster_N.tolist(), strict=True):
+            self._kind_of[sha_of(picture - 1)] = cluster
+        if not self._arm.unbalanced:
+            self._learner.set_kinds({sha: kind for sha, kind in self._kind_of.items() if kind != UNASSIGNED})
+
+    def _glance(self) -> Agreement:
+        """The kinds that would be found if what has been learned were published now and nothing more arrived."""
+        tail, version = self._published, self._version
+        if self._learner.unpublished:
+            tail, version = self._learner.teacher, version + 1
+        window_N = self._window()
+        return self._discovery.glance(window_N, *self._seen_by(tail, window_N), version)
+
+    def _seen_by(
+        self, tail: nn.Module | None, window_N: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Innate and learned embeddings of some of the stream; none are learned before the first publication."""
+        learned_ND = None if tail is None else embedded(tail, self._stream.features[window_N])
+        return self._stream.innate_ND[window_N], learned_ND
 
     def _window(self) -> NDArray[np.int64]:
         """What has arrived, in order; of more than the window holds a uniform sample that changes little by little."""
@@ -211,6 +239,7 @@ class Trial:
             "effective_rank": effective_rank(train_ND),
             "drift_old": drift(before_ND[old], test_ND[old]) if old.sum() > 1 else None,
             "drift_from_birth": drift(self._held_out.innate_ND, test_ND),
+            "kinds": asdict(self._glance()),
         }
 
     def _forgotten(self) -> float:
@@ -246,10 +275,11 @@ class Trial:
             "representations": self._representations(),
             "effective_rank": self.stages[-1]["effective_rank"],
             "forgetting": self._forgotten(),
+            "forgetting_mean": float(np.mean([stage["forgetting"] for stage in self.stages[1:] or self.stages])),
             "forgetting_of": {str(label): value for label, value in self._forgetting.result().items()},
             "drift_old_per_1000": 1000 * float(np.sum(drifts)) / len(self._arrived) if drifts else 0.0,
             "ids_kept": float(np.mean(self._discovery.kept)) if self._discovery.kept else None,
-            "delay": _median_delay(self._discovery, truth),
+            "delay": told_delay(self._discovery.delay_of, len(set(self._stream.label_N[self._arrived].tolist()))),
             "k_means_silhouette": asdict(agreement(truth, k_means_by_silhouette(mine_ND, self._config.seed).tolist())),
             "dbscan": asdict(agreement(truth, dbscan(mine_ND).tolist())),
         }
@@ -284,7 +314,13 @@ def drift(before_ND: NDArray[np.float32], after_ND: NDArray[np.float32]) -> floa
     return float(drift_between(torch.from_numpy(before_ND), torch.from_numpy(after_ND)))
 
 
-def _median_delay(discovery: Discovery, truth: Sequence[str]) -> dict[str, Any]:
-    classes = len(set(truth))
-    delays = sorted(discovery.delay_of.values())
-    return {"discovered": len(delays), "classes": classes, "median": float(np.median(delays)) if delays else None}
+def sha_of(index: int) -> str:
+    """What stands for the content hash of a picture of the set."""
+    return f"{index:064x}"
+
+
+def told_delay(delay_of: Mapping[int, int], classes: int) -> dict[str, Any]:
+    """How many of the classes were discovered, after how many pictures of each, and the median over those."""
+    median = float(np.median(list(delay_of.values()))) if delay_of else None
+    of = {str(label): delay for label, delay in sorted(delay_of.items())}
+    return {"discovered": len(delay_of), "classes": classes, "median": median, "of": of}

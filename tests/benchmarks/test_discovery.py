@@ -35,3 +35,24 @@ def test_what_never_stands_out_is_never_discovered() -> None:
     discovery = Discovery(CONFIG, label_N, seed=0)
     discovery.round(rng.permutation(180), rng.normal(size=(180, 24)), None, 1, idle=True)
     assert discovery.delay_of == {}
+
+
+def test_a_glance_changes_nothing_of_what_follows() -> None:
+    x_ND, label_N = islands(400, 4)
+    looked, undisturbed = (Discovery(CONFIG, label_N, seed=0) for _ in range(2))
+    for arrived in (200, 300, 400):
+        seen = np.arange(arrived - 40)
+        assert looked.glance(seen, x_ND[seen], None, 1).kinds > 0
+        for discovery in (looked, undisturbed):
+            discovery.round(np.arange(arrived), x_ND[:arrived], None, 1)
+    assert looked.records == undisturbed.records
+    assert looked.assignments.cluster_N.tolist() == undisturbed.assignments.cluster_N.tolist()
+    assert (looked.delay_of, looked.kept) == (undisturbed.delay_of, undisturbed.kept)
+
+
+def test_delays_count_pictures_outside_of_the_window_too() -> None:
+    x_ND, label_N = islands(400, 4)
+    discovery = Discovery(CONFIG, label_N, seed=0)
+    window_N = np.arange(0, 400, 2)
+    discovery.round(window_N, x_ND[window_N], None, 1, idle=True, arrived_M=np.arange(400))
+    assert discovery.delay_of == dict.fromkeys(range(4), 100)

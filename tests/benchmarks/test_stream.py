@@ -38,6 +38,9 @@ def test_a_stream_is_learned_from_examined_and_written_down(tmp_path: Path, orde
     assert stages[0]["drift_old"] is None
     assert stages[1]["drift_old"] > 0
     assert len(final["forgetting_of"]) == 3
+    assert all(0 <= stage["kinds"]["nmi"] <= 1 for stage in stages)
+    assert stages[-1]["kinds"] == final["kinds"]
+    assert final["forgetting_mean"] == pytest.approx((stages[1]["forgetting"] + stages[2]["forgetting"]) / 2)
     assert all(0 <= final["representations"]["learned"][f"knn_{name}"] <= 1 for name in ("alone", "side"))
 
 
@@ -50,7 +53,16 @@ def test_a_frozen_network_neither_moves_nor_forgets(tmp_path: Path) -> None:
     assert set(final["forgetting_of"].values()) == {0.0}
 
 
-LONG = [pytest.param(arm, marks=pytest.mark.slow) for arm in ("l2-sp", "iid", "byol")]
+@pytest.mark.slow
+def test_delays_can_be_told_by_small_rounds_under_a_name_of_their_own(tmp_path: Path) -> None:
+    result = run(tmp_path, "--arm", "frozen", "--every", "9")
+    assert [path.name for path in tmp_path.rglob("*.json")] == ["frozen-every9-0.json"]
+    made_with = result["made_with"]
+    assert isinstance(made_with, dict)
+    assert made_with["settings"]["cluster.every"] == 9
+
+
+LONG = [pytest.param(arm, marks=pytest.mark.slow) for arm in ("l2-sp", "iid", "byol", "near-positives")]
 
 
 @pytest.mark.parametrize("arm", ["ewc", "align-born", *LONG])
