@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: start-up and seeing, then discovery on what is at hand.
+"""All benchmarks, one after the other: start-up and seeing, learning in short, then discovery on what is at hand.
 
 python -m benchmarks
 """
@@ -6,11 +6,14 @@ python -m benchmarks
 from __future__ import annotations
 
 import sys
+import tempfile
 
-from benchmarks import ingest, kinds, startup
+from benchmarks import ingest, kinds, learning, startup, stream
 from benchmarks.datasets import DatasetAbsent
 
 DISCOVERY = ("digits", "tiny20", "cifar10")
+SHORT_STREAM = ("--set", "digits", "--per-class", "60", "--arm", "frozen,default")
+FEW_STEPS = ("--steps", "9")
 
 
 def main() -> int:
@@ -18,11 +21,16 @@ def main() -> int:
     startup.main(["--json"])
     print("ingest", flush=True)
     ingest.main(["--json"])
+    print("learning, a few steps", flush=True)
+    learning.main([*FEW_STEPS, "--json"])
+    print("stream, short", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:  # what is kept for the tables was measured at length
+        stream.main([*SHORT_STREAM, "--out", scratch])
     for name in DISCOVERY:
-        for learning in ("off", "on"):
-            print(f"kinds of {name}, learning {learning}", flush=True)
+        for learning_is in ("off", "on"):
+            print(f"kinds of {name}, learning {learning_is}", flush=True)
             try:
-                kinds.main(["--set", name, "--learning", learning, "--json"])
+                kinds.main(["--set", name, "--learning", learning_is, "--json"])
             except DatasetAbsent as absent:
                 print(f"skipped: {absent}")
     return 0

@@ -1,7 +1,7 @@
 """Gradient steps a second of `Learner.observe`, beside what one would write by hand and beside lightly's SimCLR.
 
-    python -m benchmarks.learning --json
-    python -m benchmarks.learning --study
+    python -m benchmarks.learning --json --out benchmarks/results/learning/cpu.json
+    python -m benchmarks.learning --study --out benchmarks/results/learning/steps.json
     python -m benchmarks.learning --device cuda --json
 
 All train the same network from the same pictures through the same augmentation, in short blocks that take turns, so
@@ -11,6 +11,9 @@ that whatever else the machine does hits all alike; a ratio is the median over t
 * `bare` is a plain loop with NT-Xent, alignment to a teacher that follows, clipping and AdamW; no EWC, no gate.
 * `lightly` is its projection head, its loss and its loop (`pip install -e '.[bench]'`). `plain` is `observe` without
   the losses that lightly does not have, and is what lightly is compared with.
+
+With `--study` one thing at a time is done otherwise, in turns with the default; `benchmarks.report` makes a table of
+what it finds.
 
 `data_share` is how much of a step at most goes into choosing pictures and bringing them to the device.
 """
@@ -43,20 +46,29 @@ from agent.encoder import Encoder, build_encoder, training_px
 from agent.replay import Replay
 from agent.settings import load_config
 from benchmarks.loops import Bare, Lightly, Loop, Ours, Stream
+from benchmarks.provenance import made_with
+from benchmarks.separate import augment_separately
 
 GPU = Path(__file__).resolve().parent.parent / "configs" / "gpu.yaml"
 STEPS = 60
+STUDY_STEPS = 12
+"""Fewer: there are a dozen variants."""
+
 WARMUP = 2
+"""Turns that do not count."""
+
+STUDY_WARMUP = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto", help="cuda takes the sizes of configs/gpu.yaml")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of each loop")
+    parser.add_argument("--steps", type=int, default=0, help=f"of each loop; {STEPS}, in the study {STUDY_STEPS}")
     parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
     parser.add_argument("--compile", action="store_true", help="torch.compile for student and teacher of all loops")
     parser.add_argument("--study", action="store_true", help="a table of what makes a step cheaper")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as for the agent")
+    parser.add_argument("--out", type=Path, default=None, help="a file to keep the result in")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     if options.threads:
@@ -65,12 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = [f"device={options.device}", "learner.objective=simclr", *options.set]
     config = load_config(GPU if device.type == "cuda" else None, settings, environment={})
     if options.study:
-        print(f"{'variant':<18} {'steps/s':>8} {'times as fast':>14}")
-        for name, per_s, times in study(config, device, options.steps):
-            print(f"{name:<18} {per_s:>8.3f} {times:>14.3f}", flush=True)
-        return 0
-    result = compared(config, device, options.steps, compiled=options.compile)
-    print(json.dumps(result) if options.json else "\n".join(f"{k:>19}  {v}" for k, v in result.items()))
+        result = studied(config, device, options.steps or STUDY_STEPS, quiet=options.json)
+    else:
+        result = compared(config, device, options.steps or STEPS, compiled=options.compile)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result | {"made_with": made_with(config, device)}, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(result))
+    elif not options.study:
+        print("\n".join(f"{k:>19}  {v}" for k, v in result.items()))
     return 0
 
 
@@ -145,10 +161,10 @@ def without_extras(config: Config) -> Config:
     return config.model_copy(update={"learner": learner, "ewc": config.ewc.model_copy(update={"strength": 0.0})})
 
 
-def taken(loops: Mapping[str, Loop], block: int, turns: int, device: torch.device) -> list[Turn]:
-    """Blocks of all loops in turns, the order reversed every other time, after two turns that do not count."""
+def taken(loops: Mapping[str, Loop], block: int, turns: int, device: torch.device, warmup: int = WARMUP) -> list[Turn]:
+    """Blocks of all loops in turns, the order reversed every other time, after a few that do not count."""
     found = []
-    for turn in range(-WARMUP, turns):
+    for turn in range(-warmup, turns):
         order = sorted(loops, reverse=turn % 2 == 1)
         seconds = {name: seconds_of(loops[name], block, device) for name in order}
         if turn >= 0:
@@ -215,12 +231,19 @@ class Variant:
     contiguous: bool = False
     unfolded: bool = False
     compiled: bool = False
+    separate: bool = False
     threads: int = 0
+
+    def is_default(self, config: Config, threads: int) -> bool:
+        """It differs from nothing: what it would be compared with is itself."""
+        other = self.contiguous or self.unfolded or self.compiled or self.separate or self.threads not in (0, threads)
+        return not other and all(getattr(config.encoder, key) == value for key, value in self.settings.items())
 
 
 VARIANTS = (
     *(Variant(f"trained_blocks {n}", {"trained_blocks": n}) for n in (0, 9, 6, 3)),
     *(Variant(f"image_px {n}", {"image_px": n}) for n in (64, 96, 128)),
+    Variant("separate augmentation", {}, separate=True),
     Variant("contiguous", {}, contiguous=True),
     Variant("unfolded", {}, unfolded=True),
     Variant("compiled", {}, compiled=True),
@@ -235,6 +258,27 @@ class Contiguous(nn.Module):
         return x_BCHW.contiguous()
 
 
+class Separate(Ours):
+    """Its views are made by one operation after the other."""
+
+    def __call__(self, steps: int) -> None:
+        with mock.patch("agent.learner.augment", augment_separately):
+            super().__call__(steps)
+
+
+def studied(config: Config, device: torch.device, steps: int, *, quiet: bool) -> dict[str, Any]:
+    """What is kept of a study; a line is printed as soon as it is known, unless `quiet`."""
+    rows: list[dict[str, Any]] = []
+    for name, per_s, times in study(config, device, steps):
+        if not quiet:
+            print(f"{name:<22} {per_s:>8.3f} steps/s {times:>8.3f} times as fast", flush=True)
+        known = not math.isnan(per_s)
+        rows.append(
+            {"variant": name, "steps_per_s": per_s if known else None, "times_as_fast": times if known else None}
+        )
+    return {"study": rows, "steps": steps}
+
+
 def study(
     config: Config, device: torch.device, steps: int, variants: Sequence[Variant] = VARIANTS
 ) -> Iterator[tuple[str, float, float]]:
@@ -244,9 +288,11 @@ def study(
     block, threads = block_of(config), torch.get_num_threads()
     base = of_variant(Variant("", {}), config, device, threads)
     for variant in variants:
+        if variant.is_default(config, threads):
+            continue
         try:
             loops = {"base": base, "variant": of_variant(variant, config, device, threads)}
-            turns = taken(loops, block, max(1, steps // block), device)
+            turns = taken(loops, block, max(1, steps // block), device, STUDY_WARMUP)
         except Exception as error:  # noqa: BLE001 - compilers raise what they like, and the other lines are wanted
             print(f"{variant.name}: {type(error).__name__}: {str(error).strip()[:300]}", file=sys.stderr)
             yield variant.name, math.nan, math.nan
@@ -263,7 +309,8 @@ def of_variant(variant: Variant, config: Config, device: torch.device, threads: 
         encoder = encoder.to(memory_format=torch.contiguous_format)
         encoder.trunk = nn.Sequential(Contiguous(), encoder.trunk)
     config = config.model_copy(update={"encoder": settings})
-    return Ours(config, encoder, device, compiled=variant.compiled, threads=variant.threads or threads)
+    loop = Separate if variant.separate else Ours
+    return loop(config, encoder, device, compiled=variant.compiled, threads=variant.threads or threads)
 
 
 if __name__ == "__main__":

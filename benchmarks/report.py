@@ -220,7 +220,7 @@ def hours(folder: Path) -> str:
 def study(path: Path) -> str:
     """Markdown: what `benchmarks.learning --study` found a step to cost; words where it was not run yet."""
     if not path.exists():
-        return f"Not measured yet: `python -m benchmarks.learning --study --out` with the path of `{path.name}`.\n"
+        return "Not measured yet.\n"
     found = json.loads(path.read_text())
     rows = [
         [one["variant"], *(_number(one[key]) for key in ("steps_per_s", "times_as_fast"))] for one in found["study"]
