@@ -38,9 +38,9 @@ def test_what_never_stands_out_is_never_discovered() -> None:
 
 
 def test_a_glance_changes_nothing_of_what_follows() -> None:
-    x_ND, label_N = islands(400, 4)
+    x_ND, label_N = islands(240, 3)
     looked, undisturbed = (Discovery(CONFIG, label_N, seed=0) for _ in range(2))
-    for arrived in (200, 300, 400):
+    for arrived in (160, 240):
         seen = np.arange(arrived - 40)
         assert looked.glance(seen, x_ND[seen], None, 1).kinds > 0
         for discovery in (looked, undisturbed):
