@@ -28,6 +28,11 @@ class FolderConfig(Section):
 
     watch: tuple[Path, ...] = Field((), description="folders to watch, recursively")
     settle_s: float = Field(0.5, ge=0, description="a file is read when size and mtime have not changed for so long")
+    settle_paged_s: float = Field(
+        5,
+        ge=0,
+        description="likewise for GIF, TIFF, APNG and MPO, whose beginning is a picture before the end is there",
+    )
     rescan_s: float = Field(300, gt=0, description="full scan of the folder; file events are only hints")
     observer: Literal["auto", "native", "polling"] = Field("auto", description="how changes are noticed between scans")
     poll_s: float = Field(5, gt=0, description="scan interval when polling")

@@ -47,6 +47,9 @@ SCAN_SHARE = 20
 POLL_SHARE = 10
 """Where only scanning helps, it takes a tenth of the time at most."""
 
+PAGED = (".gif", ".tif", ".tiff", ".apng", ".mpo")
+"""Suffixes of formats of several frames whose first ones are a whole picture while the rest is still to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
@@ -97,7 +100,7 @@ class FolderSource:
         self._wall_ns = wall_ns
         self._rules = PathRules(self._root, config.ignore, exclude)
         self._presence = Presence(self._root, name, catalogue)
-        self._tracker = StabilityTracker(config.settle_s, clock=clock)
+        self._tracker = StabilityTracker(self._settle_s, clock=clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
         self._in_flight: deque[_Reading] = deque()
         self._busy: set[str] = set()
@@ -253,12 +256,16 @@ class FolderSource:
 
     def _queue(self, found: list[tuple[str, FileStat]], wall_ns: int) -> None:
         """Queue what a scan found; files that were written to just now must settle first."""
-        settle_ns = round(self._config.settle_s * 1e9)
         for path, stat in found:
-            if stat.mtime_ns + settle_ns <= wall_ns:
+            if stat.mtime_ns + round(self._settle_s(path) * 1e9) <= wall_ns:
                 self._backlog.add(path, stat)
             else:
                 self._tracker.touch(path)
+
+    def _settle_s(self, path: str) -> float:
+        """How long a file must stand still; a scanner closes a file, and adds the next page seconds later."""
+        paged = path.lower().endswith(PAGED)
+        return max(self._config.settle_s, self._config.settle_paged_s) if paged else self._config.settle_s
 
     def _start_over(self) -> None:
         """Forget what was under way; the scan finds it again."""

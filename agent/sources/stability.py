@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from agent.frame import FileStat
 
@@ -31,24 +31,28 @@ class StabilityTracker:
     """Paths that may become ready. `touch` is for any thread, the rest for one.
 
     Args:
-        settle_s: how long nothing may change.
+        settle_s: how long nothing may change; may differ from path to path, but not in time.
         file_stat: looks at a file.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, settle_s: float, file_stat: Stat = file_stat, clock: Callable[[], float] = time.monotonic
+        self,
+        settle_s: Callable[[str], float],
+        file_stat: Stat = file_stat,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settle_s = settle_s
         self._stat = file_stat
         self._clock = clock
         self._lock = threading.Lock()
         self._touched: dict[str, None] = {}
-        # Path -> (deadline, stat then). Every new deadline is the latest, so insertion order is order of deadlines.
-        self._waiting: dict[str, tuple[float, FileStat]] = {}
+        # By settle_s: path -> (deadline, stat then). Of those that wait equally long every new deadline is the latest,
+        # so insertion order is order of deadlines.
+        self._waiting: dict[float, dict[str, tuple[float, FileStat]]] = {}
 
     def __len__(self) -> int:
-        return len(self._touched) + len(self._waiting)
+        return len(self._touched) + sum(map(len, self._waiting.values()))
 
     def touch(self, path: str) -> None:
         """This path may have changed; its time starts again."""
@@ -62,31 +66,34 @@ class StabilityTracker:
             touched, self._touched = self._touched, {}
         for path in touched:
             self._arm(path, self._stat(path), now)
-        ready = []
-        while self._waiting:
-            path, (deadline, before) = next(iter(self._waiting.items()))
+        return [each for settle_s, waiting in self._waiting.items() for each in self._ready(settle_s, waiting, now)]
+
+    def _ready(
+        self, settle_s: float, waiting: dict[str, tuple[float, FileStat]], now: float
+    ) -> Iterator[tuple[str, FileStat]]:
+        while waiting:
+            path, (deadline, before) = next(iter(waiting.items()))
             if deadline > now:
                 break
             after = self._stat(path)
             if after == before:
-                del self._waiting[path]
-                ready.append((path, before))
+                del waiting[path]
+                yield path, before
             else:
                 self._arm(path, after, now)
-                if self._settle_s == 0:
+                if settle_s == 0:
                     break  # its deadline is now again; the next call looks at it
-        return ready
 
     def next_in_s(self) -> float | None:
         """Seconds until `settled` has something to look at; None if nothing waits."""
         if self._touched:
             return 0.0
-        if not self._waiting:
-            return None
-        deadline, _ = next(iter(self._waiting.values()))
-        return max(0.0, deadline - self._clock())
+        firsts = [next(iter(waiting.values()))[0] for waiting in self._waiting.values() if waiting]
+        return max(0.0, min(firsts) - self._clock()) if firsts else None
 
     def _arm(self, path: str, seen: FileStat | None, now: float) -> None:
-        self._waiting.pop(path, None)
+        settle_s = self._settle_s(path)
+        waiting = self._waiting.setdefault(settle_s, {})
+        waiting.pop(path, None)
         if seen is not None:
-            self._waiting[path] = (now + self._settle_s, seen)
+            waiting[path] = (now + settle_s, seen)

@@ -30,7 +30,7 @@ def test_each_odd_image_is_stored_or_rejected_with_a_reason(taxon: Taxon) -> Non
         for i, member in enumerate(members):
             name = f"{i:03d}-{Path(member.filename).name}"
             (taxon.folder / name).write_bytes(archive.read(member))
-    taxon.once("folder.settle_s=0.1")
+    taxon.once("folder.settle_s=0.1", "folder.settle_paged_s=0.1")
     rows = taxon.rows()
     silent = {path for path in taxon.folder.iterdir() if path.name not in rows}
     assert not [path for path in silent if path.suffix.lower() in FolderConfig().suffixes or not path.stat().st_size]

@@ -121,7 +121,7 @@ def make(folder: Path, archive: Archive, pool: DecodePool) -> Callable[..., Fold
     """A source over `folder` with short times; keywords change its configuration."""
 
     def make(exclude: Sequence[Path] = (), pool: DecodePool = pool, **changes: object) -> FolderSource:
-        config = FolderConfig(**{"settle_s": 0.1, "rescan_s": 60, "poll_s": 0.2, **changes})
+        config = FolderConfig(**{"settle_s": 0.1, "settle_paged_s": 0.1, "rescan_s": 60, "poll_s": 0.2, **changes})
         return FolderSource(folder, "here", config, archive, pool, archive.inbox, exclude)
 
     return make
@@ -144,7 +144,7 @@ def scan(folder: Path, store: Store, queries: Queries, pool: DecodePool) -> Iter
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
 
-    def look(config: FolderConfig = FolderConfig(settle_s=0.05)) -> None:  # noqa: B008 (frozen)
+    def look(config: FolderConfig = FolderConfig(settle_s=0.05, settle_paged_s=0.05)) -> None:  # noqa: B008 (frozen)
         FolderSource(folder, "here", config, StoreCatalogue(store, queries), pool, inbox).drain(threading.Event())
 
     yield look

@@ -8,10 +8,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import agent.sources.folder as folder_module
 from agent.config import DecodeConfig
@@ -206,6 +209,25 @@ def test_a_slow_writer_is_read_once_and_whole(
             time.sleep(0.05)
     assert until(lambda: archive.names() == ["slow.jpg"])
     assert archive.rejections() == []
+
+
+@pytest.mark.parametrize("name", ["scan.TIF", "film.gif"])
+def test_a_scanner_that_closes_a_file_and_adds_to_it_later_gives_one_picture(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until, name: str
+) -> None:
+    pages = [Image.open(BytesIO(picture(seed))) for seed in range(3)]
+    buffer = BytesIO()
+    pages[0].save(buffer, "TIFF" if name.endswith("TIF") else "GIF", save_all=True, append_images=pages[1:])
+    whole = buffer.getvalue()
+    running(settle_paged_s=1.5)
+    (folder / name).write_bytes(whole[: len(whole) // 2])  # a picture already
+    (folder / "other.jpg").write_bytes(picture(9))
+    time.sleep(0.75)
+    with (folder / name).open("ab") as file:
+        file.write(whole[len(whole) // 2 :])
+    assert until(lambda: name in archive.names())
+    assert archive.names() == ["other.jpg", name]
+    assert archive.frames()[1].sha256 == sha256(whole).hexdigest()
 
 
 def test_ways_to_come_that_are_never_closed(

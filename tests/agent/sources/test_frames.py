@@ -15,7 +15,7 @@ from storage.queries import Queries
 from tests.agent.sources.conftest import picture
 
 Scan = Callable[..., None]
-ALL = FolderConfig(settle_s=0.05, frames="all")
+ALL = FolderConfig(settle_s=0.05, settle_paged_s=0.05, frames="all")
 
 
 def film(*seeds: int) -> bytes:

@@ -16,7 +16,9 @@ class World:
     def __init__(self) -> None:
         self.now = 100.0
         self.files: dict[str, FileStat] = {}
-        self.tracker = StabilityTracker(1.0, self.files.get, lambda: self.now)
+        self.tracker = StabilityTracker(
+            lambda path: 5.0 if path.endswith(".gif") else 1.0, self.files.get, lambda: self.now
+        )
 
     def write(self, path: str, size_bytes: int) -> None:
         self.files[path] = FileStat(size_bytes, int(self.now * 1e9))
@@ -96,11 +98,26 @@ def test_it_says_when_to_look_again(world: World) -> None:
 
 def test_without_a_time_to_settle_two_looks_must_agree(world: World) -> None:
     sizes = iter([1, 2, 3, 3])
-    tracker = StabilityTracker(0.0, lambda _: FileStat(next(sizes), 0), lambda: 0.0)
+    tracker = StabilityTracker(lambda _: 0.0, lambda _: FileStat(next(sizes), 0), lambda: 0.0)
     tracker.touch("a")
     assert tracker.settled() == []
     assert tracker.settled() == []
     assert tracker.settled() == [("a", FileStat(3, 0))]
+
+
+def test_some_wait_longer_and_hold_up_nobody(world: World) -> None:
+    for path in ("a.gif", "b", "c.gif", "d"):
+        world.write(path, 5)
+        world.tracker.touch(path)
+    world.after(0)
+    assert world.tracker.next_in_s() == 1
+    assert world.after(1.0) == ["b", "d"]
+    assert world.tracker.next_in_s() == 4
+    world.write("c.gif", 6)
+    assert world.after(4.0) == ["a.gif"]
+    assert len(world.tracker) == 1
+    assert world.after(5.0) == ["c.gif"]
+    assert world.tracker.next_in_s() is None
 
 
 def test_hints_may_come_from_any_thread(world: World) -> None:
