@@ -39,6 +39,39 @@ def test_everything_is_found_but_what_is_ignored(tree: Path) -> None:
     assert listed(tree) == ["a.jpg", "data/h.jpg", "database/i.jpg", "sub/b.jpg", "sub/deep/c.jpg"]
 
 
+OF_EACH_GLOB = {
+    ".*": [".upload.jpg", "._a.jpg", ".nfs0001.jpg", ".syncthing.a.jpg.tmp", ".DS_Store", ".stfolder", ".Trashes"],
+    "~*": ["~a.jpg", "~$a.png"],
+    "*.tmp": ["a.jpg.tmp", "A.JPG.TMP"],
+    "*.part": ["a.jpg.part"],
+    "*.partial": ["a.jpg.partial"],
+    "*.crdownload": ["a.jpg.crdownload"],
+    "*.filepart": ["a.jpg.filepart"],
+    "*.!sync": ["a.jpg.!sync", "a.jpg.!Sync"],
+    "desktop.ini": ["desktop.ini", "Desktop.ini"],
+    "Thumbs.db": ["Thumbs.db", "thumbs.db"],
+    "@eaDir": ["@eaDir"],
+    "__MACOSX": ["__MACOSX"],
+}
+
+
+@pytest.mark.parametrize("glob", IGNORE)
+def test_each_glob_of_the_default_leaves_out_files_and_folders(tmp_path: Path, glob: str) -> None:
+    names = OF_EACH_GLOB[glob]
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.jpg").touch()
+    for name in names:
+        (tmp_path / "deep" / name).touch()
+    seen = f"of mine {names[0]}.jpg"
+    (tmp_path / "deep" / seen).touch()
+    (tmp_path / names[0]).mkdir()
+    (tmp_path / names[0] / "b.jpg").touch()
+    assert listed(tmp_path) == ["a.jpg", f"deep/{seen}"]
+    alone = PathRules(str(tmp_path), [glob])
+    assert not any(alone.admits(f"{tmp_path}/deep/{name}") for name in names)
+    assert not any(alone.admits(f"{tmp_path}/{name}/b.jpg") for name in names)
+
+
 def test_excluded_folders_are_left_out_by_whatever_name(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tree)
     assert "data/h.jpg" not in listed(tree, tree / "data")
