@@ -230,7 +230,11 @@ class Agent:
         self._beat_at = now  # not before: what could not be written is tried again
 
     def _tell_of_sources(self) -> None:
-        sources = [{"name": s.name, "health": s.health, "detail": s.detail, "counts": s.counts} for s in self._sources]
+        sources = [
+            {"name": s.name, "health": s.health, "detail": s.detail, "counts": s.counts,
+             "observer": s.observer, "observer_why": s.observer_why}
+            for s in self._sources
+        ]  # fmt: skip
         self._store.set_state("sources", sources)
         events = self._outages.take()
         if events:

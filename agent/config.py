@@ -26,7 +26,9 @@ class Section(BaseModel):
 class FolderConfig(Section):
     """Watched folders (`agent.sources.folder`)."""
 
-    watch: tuple[Path, ...] = Field((), description="folders to watch, recursively")
+    watch: tuple[Path, ...] = Field((), description="folders to watch")
+    recursive: bool = Field(True, description="with all folders in them")
+    follow_links: bool = Field(False, description="with linked folders and files; changes there are found by scans")
     settle_s: float = Field(0.5, ge=0, description="a file is read when size and mtime have not changed for so long")
     settle_paged_s: float = Field(
         5,

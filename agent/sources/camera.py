@@ -84,6 +84,7 @@ class CameraSource:
         self.health: Health = "offline"
         self.detail = "not tried yet"
         self.counts: dict[str, int] = {}
+        self.observer, self.observer_why = "", ""
         self._address = address
         self._config = config
         self._job = Job(address, config, decode, folder, least_px)

@@ -9,6 +9,7 @@ that is told (`agent.sources.probe`).
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections import deque
@@ -25,10 +26,10 @@ from agent.frame import FileStat, Frame, Rejected
 from agent.inbox import Inbox
 from agent.sources.backlog import Backlog, fingerprint
 from agent.sources.listing import Listing, PathRules
-from agent.sources.mounts import filesystem_of, misses_events
+from agent.sources.mounts import chosen_observer, filesystem_of
 from agent.sources.presence import Presence
 from agent.sources.protocol import Catalogue, Health, SourceError
-from agent.sources.stability import StabilityTracker, file_stat
+from agent.sources.stability import StabilityTracker, file_stat, linked_file_stat
 from agent.sources.watch import Watch
 from agent.uri import file_uri
 
@@ -47,6 +48,9 @@ SCAN_SHARE = 20
 POLL_SHARE = 10
 """Where only scanning helps, it takes a tenth of the time at most."""
 
+JITTER = 0.1
+"""Share by which the time between scans differs from what is set: folders on one server take turns."""
+
 PAGED = (".gif", ".tif", ".tiff", ".apng", ".mpo")
 """Suffixes of formats of several frames whose first ones are a whole picture while the rest is still to come."""
 
@@ -61,15 +65,16 @@ class FolderSource:
     """One watched folder. `run` and `drain` belong to one thread; the attributes may be read by any.
 
     Args:
-        root: the folder, with all folders in it; links in it are not followed.
+        root: the folder.
         name: of the source.
         exclude: folders in it that are left out, such as the data directory.
         note: told of every change of health.
         clock: monotonic seconds.
         wall_ns: nanoseconds since the epoch, to be compared with mtimes.
+        rng: keeps several folders from being scanned in step.
 
     Attributes:
-        health, detail, counts: see `agent.sources.protocol.Source`.
+        health, detail, counts, observer, observer_why: see `agent.sources.protocol.Source`.
     """
 
     def __init__(
@@ -85,11 +90,13 @@ class FolderSource:
         note: Callable[[str, Health, str], None] = lambda source, health, detail: None,
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
+        rng: random.Random | None = None,
     ) -> None:
         self.name = name
         self.health: Health = "online"
         self.detail = ""
         self.counts: dict[str, int] = {}
+        self.observer, self.observer_why = "", ""
         self._note = note
         self._root = os.path.abspath(root)
         self._config = config
@@ -98,15 +105,18 @@ class FolderSource:
         self._inbox = inbox
         self._clock = clock
         self._wall_ns = wall_ns
-        self._rules = PathRules(self._root, config.ignore, exclude)
+        self._rng = rng or random.Random()
+        self._rules = PathRules(self._root, config.ignore, exclude, recursive=config.recursive)
+        self._stat = linked_file_stat if config.follow_links else file_stat
         self._presence = Presence(self._root, name, catalogue)
-        self._tracker = StabilityTracker(self._settle_s, clock=clock)
+        self._tracker = StabilityTracker(self._settle_s, self._stat, clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
         self._in_flight: deque[_Reading] = deque()
         self._busy: set[str] = set()
         self._folders: deque[str] = deque()
         self._wake, self._lost, self._left = threading.Event(), threading.Event(), threading.Event()
-        self._scanned_at, self._scan_s, self._scan_due = 0.0, 0.0, 0.0
+        self._chosen = ("", "")
+        self._scanned_at, self._scan_s, self._scan_due, self._jitter = 0.0, 0.0, 0.0, 1.0
 
     # ---------------------------------------------------------------- the two ways to go
 
@@ -150,7 +160,7 @@ class FolderSource:
     def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
         watching = watch is not None and self.health != "offline" and watch.revive()
         interval_s = self._config.rescan_s if watching else max(self._config.poll_s, POLL_SHARE * self._scan_s)
-        if self._scan_is_due(interval_s):
+        if self._scan_is_due(self._jitter * interval_s):
             returned = self._scan(stop)
             if watch is not None and returned:
                 watch.renew()
@@ -180,7 +190,7 @@ class FolderSource:
             if found is None:
                 return
             path, stat = found
-            if path in self._busy or file_stat(path) != stat:
+            if path in self._busy or self._stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
             future = self._pool.submit(Path(path), self.name, self._most_frames)
@@ -194,7 +204,7 @@ class FolderSource:
         The first frame has the file's own uri, and comes last: a file is known when all its frames are stored.
         """
         first, *others = reading.future.result()
-        now = file_stat(reading.path)
+        now = self._stat(reading.path)
         if now is None and isinstance(first, Rejected):
             return
         if now is not None and first.origin.stat is not None and now != first.origin.stat:
@@ -231,7 +241,7 @@ class FolderSource:
             whether the root was away, or is another folder than at the last scan.
         """
         began, wall_ns = self._clock(), self._wall_ns()
-        listing = Listing(self._rules)
+        listing = Listing(self._rules, self._config.follow_links)
         uris: set[int] = set()
         fingerprints: set[int] = set()
         found: list[tuple[str, FileStat]] = []
@@ -252,6 +262,7 @@ class FolderSource:
         self._scanned_at = self._clock()
         self._scan_s = self._scanned_at - began
         self._scan_due = float("inf")
+        self._jitter = self._rng.uniform(1 - JITTER, 1 + JITTER)
         return verdict.returned
 
     def _queue(self, found: list[tuple[str, FileStat]], wall_ns: int) -> None:
@@ -280,12 +291,12 @@ class FolderSource:
 
     def _choose_watch(self) -> Watch | None:
         """A native watch, or None where only scanning helps."""
-        filesystem = filesystem_of(self._root)
-        mode = self._config.observer
-        if mode == "polling" or (mode == "auto" and misses_events(filesystem)):
-            log.info("scanning", source=self.name, every_s=self._config.poll_s, observer=mode, filesystem=filesystem)
+        self._chosen = chosen_observer(self._config.observer, filesystem_of(self._root))
+        self.observer, self.observer_why = self._chosen
+        if self.observer == "polling":
+            log.info("scanning", source=self.name, every_s=self._config.poll_s, reason=self.observer_why)
             return None
-        log.info("watching", source=self.name, observer=mode, filesystem=filesystem)
+        log.info("watching", source=self.name, reason=self.observer_why)
         return Watch(
             self._root,
             changed=self._on_changed,
@@ -293,6 +304,7 @@ class FolderSource:
             left=self._on_left,
             lost=self._on_lost,
             clock=self._clock,
+            recursive=self._config.recursive,
         )
 
     def _on_changed(self, path: str) -> None:
@@ -301,7 +313,7 @@ class FolderSource:
             self._wake.set()
 
     def _on_appeared(self, folder: str) -> None:
-        if self._rules.admits(folder):
+        if self._rules.admits(folder) and self._rules.admits_folder(folder):
             self._folders.append(folder)
             self._wake.set()
 
@@ -319,6 +331,7 @@ class FolderSource:
 
     def _report_handicaps(self, watch: Watch | None) -> None:
         trouble = watch.trouble if watch is not None else ""
+        self.observer, self.observer_why = ("polling", trouble) if trouble else self._chosen
         if trouble:
             self._report("degraded", f"{trouble}; scanning every {self._config.poll_s:g} s")
         elif self._presence.unreadable:

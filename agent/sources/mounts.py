@@ -11,8 +11,9 @@ from pathlib import Path
 
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 
+# `fakeowner` is what Docker Desktop calls a folder of its host, `drvfs` what the first WSL called a Windows disk.
 _SILENT = re.compile(
-    r"nfs\d?|cifs|smb3?|smbfs|ncpfs|afs|9p|virtiofs|drvfs|vboxsf|prl_fs|vmhgfs|ceph|glusterfs|fuse(\..+)?"
+    r"nfs\d?|cifs|smb3?|smbfs|ncpfs|afs|9p|virtiofs|drvfs|vboxsf|prl_fs|vmhgfs|fakeowner|ceph|glusterfs|fuse(\..+)?"
 )
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -44,6 +45,20 @@ def filesystem_of(folder: str, table: str | None = None) -> str | None:
 def misses_events(filesystem: str | None) -> bool:
     """Whether changes made elsewhere go unreported on this type of file system (network, FUSE, shared folders)."""
     return filesystem is not None and _SILENT.fullmatch(filesystem) is not None
+
+
+def chosen_observer(mode: str, filesystem: str | None) -> tuple[str, str]:
+    """How changes between scans are noticed, `native` or `polling`, and why, for people.
+
+    Args:
+        mode: the setting `folder.observer`.
+        filesystem: as `filesystem_of` gives it.
+    """
+    if mode != "auto":
+        return mode, f"folder.observer is {mode}"
+    if misses_events(filesystem):
+        return "polling", f"{filesystem} does not tell of changes that others make"
+    return "native", f"{filesystem} tells of changes" if filesystem else "what file system it is on is not known"
 
 
 def _lies_within(path: str, folder: str) -> bool:

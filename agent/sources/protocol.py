@@ -24,12 +24,16 @@ class Source(Protocol):
             from what cannot be seen.
         detail: why, in one line; empty when all is well.
         counts: what became of what came, by reason, since the start; empty for sources that lose nothing.
+        observer: how a folder's changes are noticed between scans, `native` or `polling`; empty for other sources.
+        observer_why: why in that way, in one line.
     """
 
     name: str
     health: Health
     detail: str
     counts: dict[str, int]
+    observer: str
+    observer_why: str
 
     def run(self, stop: threading.Event) -> None:
         """Yield until `stop`; return within two seconds of it."""

@@ -78,6 +78,7 @@ class PushSource:
         self.health: Health = "offline"
         self.detail = "not tried yet"
         self.counts: dict[str, int] = {}
+        self.observer, self.observer_why = "", ""
         self._config = config
         self._listen = parse(config.listen)
         self._memory = memory

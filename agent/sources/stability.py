@@ -27,6 +27,15 @@ def file_stat(path: str) -> FileStat | None:
     return FileStat(facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
+def linked_file_stat(path: str) -> FileStat | None:
+    """The same, where links to files count as what they lead to."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileStat(facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
+
+
 class StabilityTracker:
     """Paths that may become ready. `touch` is for any thread, the rest for one.
 

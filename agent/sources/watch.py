@@ -33,7 +33,8 @@ class Watch:
     """A native observer that is kept alive.
 
     Args:
-        root: the folder, watched with all folders in it.
+        root: the folder.
+        recursive: whether all folders in it are watched, too.
         changed: called with the path of a file that may have changed, from the observer's thread; must be quick.
         appeared: called with the path of a folder that was made or moved in, from the observer's thread.
         left: called with a path that was deleted or moved away, from the observer's thread.
@@ -55,8 +56,10 @@ class Watch:
         lost: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
         observer: Callable[[], BaseObserver] | None = None,
+        recursive: bool = True,
     ) -> None:
         self._root = root
+        self._recursive = recursive
         self._probe = Probe(root, clock)
         self._handler = _Handler(changed, appeared, left, self._probe.heard)
         self._overflow = _OverflowListener(lost)
@@ -77,7 +80,7 @@ class Watch:
         observer: BaseObserver | None = None
         try:
             observer = self._make()
-            observer.schedule(self._handler, self._root, recursive=True)
+            observer.schedule(self._handler, self._root, recursive=self._recursive)
             observer.start()
         except OSError as error:
             if observer is not None:

@@ -1,4 +1,4 @@
-"""Files that move, go and come back, through the real command: the picture, its kind and its name stay what they were."""
+"""Files that move, go and come back, through the real command: picture, kind and name stay what they were."""
 
 from __future__ import annotations
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import agent.sources.folder as folder_module
 from agent.config import DecodeConfig
 from agent.decode import DecodePool, Reader
 from agent.sources.folder import FolderSource
+from agent.sources.listing import Listing
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
 
@@ -363,6 +366,129 @@ def test_a_refused_observer_is_replaced_by_scans(
     assert until(lambda: archive.names() == ["a.jpg"], 3)
     assert source.health == "degraded"
     assert "fs.inotify.max_user_watches" in source.detail
+    assert source.observer == "polling"
+    assert "fs.inotify.max_user_watches" in source.observer_why
+
+
+def test_only_the_folder_itself_is_watched_by_setting(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until
+) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "before.jpg").write_bytes(picture(0))
+    source = running(recursive=False)
+    for seed, name in enumerate(["sub/after.jpg", "new/deep.jpg", "here.jpg"]):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(picture(seed + 1))
+    assert until(lambda: archive.names() == ["here.jpg"], 3), "by events"
+    source._on_lost()
+    (folder / "later.jpg").write_bytes(picture(9))
+    assert until(lambda: len(archive.names()) == 2)
+    assert archive.names() == ["here.jpg", "later.jpg"]
+
+
+def test_links_are_followed_by_setting(
+    running: Start, folder: Path, tmp_path: Path, archive: Any, picture: Any, until: Until
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a.jpg").write_bytes(picture(0))
+    (outside / "b.jpg").write_bytes(picture(1))
+    (folder / "linked").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    source = running(follow_links=True, rescan_s=0.3)
+    assert until(lambda: archive.names() == ["a.jpg", "b.jpg"])
+    assert set(archive.present) == {str(folder / "linked" / name) for name in ("a.jpg", "b.jpg")}
+    (outside / "later.jpg").write_bytes(picture(2))
+    (folder / "one.jpg").symlink_to(tmp_path / "single")
+    (tmp_path / "single").write_bytes(picture(3))
+    assert until(lambda: len(archive.names()) == 4)
+    (outside / "b.jpg").unlink()
+    assert until(lambda: archive.missing == [str(folder / "linked" / "b.jpg")])
+    assert (source.health, len(archive.names())) == ("online", 4)
+
+
+# -------------------------------------------------------------------- how often
+
+
+class Slow:
+    """A world where each scan takes `scan_s`, and time passes only when it is told to."""
+
+    def __init__(self, source: FolderSource, monkeypatch: pytest.MonkeyPatch, scan_s: float) -> None:
+        self.now_s = 1_000.0
+        self.scans_s: list[float] = []
+        self._source = source
+        source._clock = lambda: self.now_s
+        source._choose_watch()
+        monkeypatch.setattr(folder_module, "TICK_S", 0.0)
+
+        def files(_: Listing, root: str, stop: threading.Event) -> Iterator[Any]:
+            self.scans_s.append(self.now_s)
+            self.now_s += scan_s
+            return iter(())
+
+        monkeypatch.setattr(Listing, "files", files)
+
+    def live(self, seconds: float, watch: Any = None, each: Callable[[], None] = lambda: None) -> list[float]:
+        """Turns until so much time has passed; when scans began."""
+        self.scans_s.clear()
+        until_s = self.now_s + seconds
+        while self.now_s < until_s:
+            each()
+            self._source._turn(watch, threading.Event())
+            self.now_s += 0.5
+        return self.scans_s
+
+
+class Hearing:
+    trouble = ""
+
+    def revive(self) -> bool:
+        return True
+
+
+def test_polling_takes_a_tenth_of_the_time_at_most_and_not_in_step(
+    make: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(observer="polling", poll_s=5)
+    source._rng = random.Random(0)
+    world = Slow(source, monkeypatch, scan_s=4.0)
+    begun_s = world.live(5_000)
+    assert 4.0 * len(begun_s) <= 0.11 * 5_000
+    gaps_s = [later - earlier - 4.0 for earlier, later in pairwise(begun_s[1:])]
+    assert len(gaps_s) > 50
+    assert 36 <= min(gaps_s) < 39 < 41 < max(gaps_s) <= 45
+    quick = Slow(make(observer="polling", poll_s=5), monkeypatch, scan_s=0.1).live(500)
+    assert 80 < len(quick) < 110
+
+
+def test_files_that_keep_leaving_cost_a_twentieth_of_the_time_at_most(
+    make: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(rescan_s=100_000)
+    world = Slow(source, monkeypatch, scan_s=4.0)
+    world.live(10, Hearing())
+    begun_s = world.live(2_000, Hearing(), lambda: source._on_left(str(folder / "gone.jpg")))
+    assert 4.0 * len(begun_s) <= 2_000 / 20
+    assert len(begun_s) >= 20
+    assert world.live(2_000, Hearing())[1:] == [], "and nobody scans when nothing leaves"
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "chosen"),
+    [
+        ("auto", "nfs4", ("polling", "nfs4 does not tell of changes that others make")),
+        ("auto", "ext4", ("native", "ext4 tells of changes")),
+        ("auto", None, ("native", "what file system it is on is not known")),
+        ("polling", "ext4", ("polling", "folder.observer is polling")),
+        ("native", "nfs4", ("native", "folder.observer is native")),
+    ],
+)
+def test_the_observer_in_use_is_told_with_the_reason(
+    running: Start, until: Until, monkeypatch: pytest.MonkeyPatch, mode: str, kind: str | None, chosen: tuple[str, str]
+) -> None:
+    monkeypatch.setattr("agent.sources.folder.filesystem_of", lambda _: kind)
+    source = running(observer=mode)
+    assert until(lambda: (source.observer, source.observer_why) == chosen)
 
 
 # -------------------------------------------------------------------- a world that fails

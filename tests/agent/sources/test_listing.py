@@ -99,6 +99,64 @@ def test_links_are_not_followed(tree: Path) -> None:
     assert not any("loop" in path or "pipe" in path for path in listed(tree))
 
 
+def followed(root: Path, *exclude: Path) -> list[str]:
+    listing = Listing(rules(root, *exclude), follow_links=True)
+    files = sorted(os.path.relpath(path, root) for path, _ in listing.files(str(root), threading.Event()))
+    assert listing.complete
+    return files
+
+
+def test_links_are_followed_by_setting_and_each_folder_is_entered_once(tree: Path, tmp_path: Path) -> None:
+    before = listed(tree)
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "o.jpg").write_bytes(b"outside")
+    (outside / "deep" / "p.jpg").touch()
+    (outside / "deep" / "up").symlink_to(outside)  # a loop out there
+    (outside / "back").symlink_to(tree)  # a loop through here
+    (tree / "aaa").symlink_to(outside)
+    (tree / "zzz").symlink_to(outside)
+    (tree / "0loop").symlink_to(tree)
+    (tree / "sub" / "0sideways").symlink_to(tree / "data")
+    (tree / "link.jpg").symlink_to(outside / "o.jpg")
+    (tree / ".hidden link.jpg").symlink_to(outside / "o.jpg")
+    os.mkfifo(tmp_path / "pipe")
+    (tree / "pipe.jpg").symlink_to(tmp_path / "pipe")
+    assert followed(tree) == sorted([*before, "aaa/deep/p.jpg", "aaa/o.jpg", "link.jpg"])
+    assert listed(tree) == before
+    ((_, stat),) = [found for found in Listing(rules(tree), True).files(str(tree), threading.Event())
+                    if found[0].endswith("link.jpg")]  # fmt: skip
+    assert stat.size_bytes == len(b"outside")
+
+
+def test_no_link_leads_into_an_excluded_folder(tree: Path, tmp_path: Path) -> None:
+    data = tmp_path / "elsewhere"
+    (data / "frames").mkdir(parents=True)
+    (data / "frames" / "x.jpg").touch()
+    (tree / "link").symlink_to(data)
+    (tree / "higher").symlink_to(tmp_path)
+    assert [path for path in followed(tree) if path.endswith("x.jpg")]
+    assert not [path for path in followed(tree, data) if path.endswith("x.jpg")]
+    assert "x.jpg" in followed(data / "frames", data / "frames"), "what was asked for is never left out"
+
+
+def test_a_link_that_leads_nowhere_proves_nothing(tree: Path, tmp_path: Path) -> None:
+    (tree / "mount").symlink_to(tmp_path / "not mounted")
+    listing = Listing(rules(tree), follow_links=True)
+    list(listing.files(str(tree), threading.Event()))
+    assert listing.unreadable == [str(tree / "mount")]
+
+
+def test_folders_below_are_left_alone_by_setting(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "sub")
+    flat = PathRules(str(tree), IGNORE, recursive=False)
+    for follow_links in (False, True):
+        found = Listing(flat, follow_links).files(str(tree), threading.Event())
+        assert [os.path.relpath(path, tree) for path, _ in found] == ["a.jpg"]
+    assert flat.admits(str(tree / "a.jpg"))
+    assert not flat.admits(str(tree / "sub" / "b.jpg"))
+
+
 def test_stop_ends_a_listing_which_then_proves_nothing(tree: Path) -> None:
     stop = threading.Event()
     stop.set()

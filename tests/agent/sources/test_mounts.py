@@ -32,7 +32,9 @@ def test_the_nearest_mount_decides(folder: str, kind: str, silent: bool) -> None
     assert misses_events(kind) is silent
 
 
-@pytest.mark.parametrize("kind", ["nfs", "smb3", "9p", "virtiofs", "fuse", "fuse.sshfs", "vboxsf"])
+@pytest.mark.parametrize(
+    "kind", ["nfs", "smb3", "9p", "virtiofs", "fuse", "fuse.sshfs", "fuse.grpcfuse", "vboxsf", "drvfs", "fakeowner"]
+)
 def test_file_systems_that_do_not_report_what_others_change(kind: str) -> None:
     assert misses_events(kind)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.frame import FileStat
-from agent.sources.stability import StabilityTracker, file_stat
+from agent.sources.stability import StabilityTracker, file_stat, linked_file_stat
 
 
 class World:
@@ -146,3 +146,6 @@ def test_only_regular_files_have_a_stat(tmp_path: Path) -> None:
     assert file_stat(str(tmp_path / "file")) == FileStat(3, (tmp_path / "file").stat().st_mtime_ns)
     for name in ("link", "pipe", "", "gone", "nul\0byte"):
         assert file_stat(str(tmp_path / name)) is None
+    assert linked_file_stat(str(tmp_path / "link")) == file_stat(str(tmp_path / "file"))
+    for name in ("pipe", "", "gone", "nul\0byte"):
+        assert linked_file_stat(str(tmp_path / name)) is None
