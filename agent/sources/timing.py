@@ -11,6 +11,9 @@ CLOCK_SET_S = 5.0
 STARTED_ANEW_S = 10.0
 """A stream whose time goes back by more has begun again; by less, its pictures are out of order."""
 
+RISING = 3
+"""So many pictures in a row that are out of order, but in order among themselves, are a stream after a wrong time."""
+
 TOLERANCE_S = 1e-6
 
 
@@ -37,16 +40,26 @@ class StreamOrder:
 
     def __init__(self) -> None:
         self._last_s: float | None = None
+        self._refused_s: list[float] = []
 
     def holds(self, stream_s: float | None) -> bool:
-        """Whether this picture is later than the last one; a stream without times is believed."""
+        """Whether this picture is later than the last one; a stream without times is believed.
+
+        One time that is too late would have all after it refused until they catch up, so their own order counts then.
+        """
         last_s = self._last_s
         if stream_s is None:
             return True
-        if last_s is not None and last_s - STARTED_ANEW_S <= stream_s <= last_s:
+        if last_s is not None and last_s - STARTED_ANEW_S <= stream_s <= last_s and not self._rising(stream_s):
             return False
-        self._last_s = stream_s
+        self._last_s, self._refused_s = stream_s, []
         return True
+
+    def _rising(self, stream_s: float) -> bool:
+        if self._refused_s and stream_s <= self._refused_s[-1]:
+            self._refused_s = []
+        self._refused_s.append(stream_s)
+        return len(self._refused_s) == RISING
 
 
 class ArrivalClock:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from agent.config import KeptConfig
+from agent.decode import DecodePool
 from agent.frame import Frame, Rejected
 from agent.inbox import LIVE_ROOM, Inbox
 from agent.sources.keeping import Keeper
@@ -68,6 +70,24 @@ def test_a_change_of_resolution_goes_on(watched: Watched, until: Until) -> None:
     assert {frame.width_px for frame in watched.frames()} == {160, 320}
 
 
+@pytest.mark.slow
+def test_thirty_two_cameras_are_all_seen(tmp_path: Path, archive: Any, pool: DecodePool, until: Until) -> None:
+    cameras = [Watched(archive, pool, tmp_path / f"{number}") for number in range(32)]
+    try:
+        with Server(mjpeg(jpegs(40), fps=5)) as server:
+            for camera in cameras:
+                camera.start(
+                    f"here=http://{server.host}/video", fps=1, open_timeout_s=30, read_timeout_s=30, stall_s=60
+                )
+            assert until(lambda: len({Path(uri).relative_to(tmp_path).parts[0] for uri in archive.present}) == 32, 240)
+            assert until(lambda: all(camera.source.health == "online" for camera in cameras), SLOW_S)
+    finally:
+        for camera in cameras:
+            camera.stop.set()
+        for camera in cameras:
+            camera.end()
+
+
 # -------------------------------------------------------------------------- when nothing is
 
 
@@ -97,6 +117,12 @@ def test_nobody_at_home(watched: Watched, until: Until) -> None:
     source = watched.start(f"here=rtsp://me:secret@127.0.0.1:{free_port()}/1")
     assert until(lambda: len(watched.reasons()) >= 2, SLOW_S)
     assert source.detail == "connection refused"
+
+
+def test_a_device_that_is_not_plugged_in_is_away_and_tried_again(watched: Watched, until: Until) -> None:
+    source = watched.start("here=/dev/video-of-nobody")
+    assert until(lambda: len(watched.reasons()) >= 2, SLOW_S)
+    assert (source.health, source.detail) == ("offline", "no such file or directory")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,22 @@ def test_pictures_out_of_order_are_told_from_a_stream_that_began_again() -> None
     assert order.holds(0.04)
 
 
+def test_after_one_time_that_was_too_late_a_stream_is_followed_again_at_the_third_picture() -> None:
+    order = StreamOrder()
+    times = (20.0, 29.0, 20.2, 20.4, 20.6, 20.8, 21.0)
+    assert [order.holds(s) for s in times] == [True, True, False, False, True, True, True]
+
+
+def test_pictures_that_are_out_of_order_now_and_then_move_nothing() -> None:
+    order = StreamOrder()
+    assert order.holds(20.0)
+    for second in range(21, 40):
+        assert not order.holds(second - 5.0)
+        assert not order.holds(second - 4.0)
+        assert order.holds(second)
+    assert [order.holds(39.0) for _ in range(9)] == [False] * 9, "the same again and again is not later"
+
+
 class Clocks:
     mono_s = 100.0
     wall = NOON
