@@ -166,6 +166,8 @@ def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         return f"too large: {text}"
     if isinstance(error, UnidentifiedImageError):
+        if kind == "TIFF":  # RAW files of most cameras are TIFFs, and nearly all of them begin with a preview
+            return "broken TIFF, or a camera's RAW file without a preview: have it converted to JPEG (darktable, rawpy)"
         return f"broken {kind}: its header cannot be read" if kind else "not an image"
     name = kind or "image"
     return f"truncated {name}: {text}" if "truncated" in text.lower() else f"broken {name}: {text}"

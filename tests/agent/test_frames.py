@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, TiffImagePlugin
+from pillow_heif import register_heif_opener
 
 from agent.config import DecodeConfig
 from agent.decode import decode_frames, read_file
@@ -15,6 +16,11 @@ from agent.frame import Frame, Rejected
 
 CONFIG = DecodeConfig()
 COLOURS = ("red", "lime", "blue", "white")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def heif() -> None:
+    register_heif_opener()  # Pillow alone cannot write it
 
 
 def film(name: str, colours: tuple[str, ...] = COLOURS, side: int = 80, **options: object) -> bytes:
@@ -29,7 +35,7 @@ def read(path: Path, data: bytes, most: int) -> list[Frame | Rejected]:
     return read_file(path, "here", most, config=CONFIG)
 
 
-@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF", "MPO", "AVIF"])
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF", "MPO", "AVIF", "HEIF"])
 @pytest.mark.parametrize("side", [80, 700])
 def test_each_frame_is_a_picture(tmp_path: Path, name: str, side: int) -> None:
     path, count = tmp_path / "film", 2 if name == "MPO" else 4  # Pillow 13 writes wrong offsets for more
