@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from agent.inbox import LIVE_ROOM, Inbox
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
 from agent.sources.outages import Outages
-from agent.sources.protocol import Source
+from agent.sources.protocol import Catalogue, Source
 from agent.sources.push import PushSource
 from storage.queries import Queries
 from storage.rows import PictureRow
@@ -63,7 +64,8 @@ LOSSLESS = ("folder", "film")
 LOSSY = ("stream", "still")
 PUSHED = ("push", "crowd")
 """One sender that waits for its answers, and many at once."""
-ORDERED = (*LOSSLESS, *LOSSY, "push")
+ORDERED = (*LOSSLESS, "arriving", *LOSSY, "push")
+"""`arriving`: files that are moved in one after the other, with native events."""
 FULL = (*LOSSLESS, *LOSSY, "crowd")
 """Those that can fill an inbox."""
 
@@ -85,6 +87,19 @@ class BlankEmbedder:
     def embed(self, pixels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float16], dict[int, Any]]:
         time.sleep(self.picture_s * len(pixels))
         return np.zeros((len(pixels), 4), dtype=np.float16), {}
+
+
+class Broken:
+    """A catalogue that answers nobody."""
+
+    def known(self, uris: Sequence[str]) -> dict[str, tuple[int, int]]:
+        raise OSError("the disk is on fire")
+
+    def present_uris(self, source: str) -> Iterator[str]:
+        raise OSError("the disk is on fire")
+
+    def mark_missing(self, uris: Sequence[str]) -> None:
+        raise OSError("the disk is on fire")
 
 
 class Agent:
@@ -134,6 +149,11 @@ class Agent:
                 path.write_bytes(jpeg)
                 os.utime(path, (1e9 + number, 1e9 + number))
             return self.folder(folder, "good")
+        if kind == "arriving":
+            folder = self.home / "good"
+            folder.mkdir()
+            self.begin(partial(move_in, folder, jpegs(PICTURES)))
+            return self.folder(folder, "good", observer="native")
         if kind == "film":
             film = self.home / "film.mp4"
             return self.camera(f"good={film if film.exists() else write_film(film, PICTURES / FPS)}")
@@ -157,6 +177,7 @@ class Agent:
         return [
             self.folder(self.home / "gone", "gone"),
             self.folder(hostile, "hostile"),
+            self.folder(hostile, "throws", catalogue=Broken()),
             self.camera(f"noise={noise}"),
             self.camera(f"mute=rtsp://{server.host}/1"),
             self.camera(f"away=rtsp://127.0.0.1:{free_port()}/1"),
@@ -164,9 +185,16 @@ class Agent:
             self.door(int(server.host.rpartition(":")[2])),
         ]
 
-    def folder(self, root: Path, name: str) -> Source:
-        config = FolderConfig(settle_s=0.05, poll_s=0.5, observer="polling")
-        return FolderSource(root, name, config, self._catalogue, self._pool, self.inbox, note=self.outages.note)
+    def folder(
+        self,
+        root: Path,
+        name: str,
+        observer: Literal["native", "polling"] = "polling",
+        catalogue: Catalogue | None = None,
+    ) -> Source:
+        config = FolderConfig(settle_s=0.05, poll_s=0.5, observer=observer)
+        books = catalogue or self._catalogue
+        return FolderSource(root, name, config, books, self._pool, self.inbox, note=self.outages.note)
 
     def camera(self, camera: str, *, still: bool = False) -> Source:
         address = parse(camera, still=still)
@@ -201,6 +229,17 @@ class Agent:
                 return False
             time.sleep(0.02)
         return True
+
+
+def move_in(folder: Path, pictures: Sequence[bytes], stop: threading.Event) -> None:
+    """One file after the other, each whole at once and a second older than the next."""
+    for number, jpeg in enumerate(pictures):
+        path = folder / f".{number}.tmp"
+        path.write_bytes(jpeg)
+        os.utime(path, (1e9 + number, 1e9 + number))
+        path.rename(folder / f"{number * 37 % 100:03}.jpg")
+        if stop.wait(0.02):
+            return
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +287,37 @@ def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None
     assert len(uris) == len(set(uris)) >= len(rows)
 
 
-@pytest.mark.parametrize("kind", FULL)
+@pytest.mark.parametrize("kind", [pytest.param("push", marks=pytest.mark.slow), "crowd"])
+def test_each_picture_that_was_to_be_sent_again_is_stored_once(agent: Agent, kind: str) -> None:
+    source = agent.good(kind)
+    agent.begin(source.run)  # nobody sees, so senders are told to come again
+    assert agent.wait_for(lambda: source.counts.get("busy", 0) >= 3)
+    agent.see()
+    assert agent.wait_for(lambda: len(agent.stored()) == PICTURES)
+    agent.end()
+    sent = sorted(sha256(jpeg).hexdigest() for jpeg in jpegs(PICTURES))
+    assert sorted(row.sha256 for row in agent.stored()) == sent
+    assert agent.queries.last_picture_id() == PICTURES
+    assert len(list(agent.queries.present_uris("good"))) == PICTURES
+
+
+@pytest.mark.parametrize("kind", ["stream", pytest.param("still", marks=pytest.mark.slow)])
+def test_each_picture_that_a_camera_kept_is_stored_once_though_others_were_dropped(agent: Agent, kind: str) -> None:
+    source = agent.good(kind)
+    agent.begin(source.run)
+    assert agent.wait_for(lambda: source.counts.get("busy", 0) >= 3)
+    agent.see()
+    assert agent.wait_for(lambda: source.counts["kept"] >= 3 * CAPACITY)
+    agent.end()
+    uris = list(agent.queries.present_uris("good"))
+    assert len(uris) == len(set(uris))
+    on_their_way = source.counts["kept"] - len(uris)
+    assert 0 <= on_their_way <= CAPACITY + LIVE_ROOM + 1
+    of = {row.uri: row.sha256 for row in agent.queries.export_rows()}
+    assert [sha256(Path(uri).read_bytes()).hexdigest() for uri in uris] == [of[uri] for uri in uris]
+
+
+@pytest.mark.parametrize("kind", [*FULL, "arriving"])
 def test_a_source_stops_in_time_while_it_works_and_while_nobody_takes_what_it_yields(agent: Agent, kind: str) -> None:
     agent.begin(agent.good(kind).run)  # nobody sees
     assert agent.wait_for(lambda: agent.inbox.depth >= CAPACITY)
@@ -309,4 +378,7 @@ def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     assert agent.wait_for(all_are_told)
     agent.begin(agent.good(kind).run)
     assert agent.wait_for(lambda: len(agent.stored()) >= 20)
-    assert [source.name for source in bad if source.health != "offline"] in (["hostile"], ["hostile", "noise"])
+    working = [source.name for source in bad if source.health != "offline"]
+    assert working in (["hostile", "throws"], ["hostile", "throws", "noise"])
+    (throws,) = (source for source in bad if source.name == "throws")
+    assert (throws.health, "the disk is on fire" in throws.detail) == ("degraded", True)

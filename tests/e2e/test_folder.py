@@ -194,6 +194,39 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+def mount(disk: Path, point: Path) -> None:
+    subprocess.run(["mount", "--bind", str(disk), str(point)], check=True)
+
+
+def unmount(point: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(point)], check=True)
+
+
+def test_a_mount_that_goes_away_and_returns_loses_no_picture(taxon: Taxon, small_disk: Path) -> None:
+    """Once as the same disk, and once as another one with the same files, as a network mount is after a restart."""
+    first, second = small_disk / "first", small_disk / "second"
+    first.mkdir()
+    mount(first, taxon.folder)
+    try:
+        write(taxon.folder, range(30))
+        process = taxon.start(*CHEAP_SETS, "folder.rescan_s=1")
+        settled(taxon, 30)
+        for times, disk in enumerate((first, second), 1):
+            unmount(taxon.folder)
+            taxon.wait_for(lambda times=times: len(taxon.json("history", "--type", "source_offline")) == times)
+            assert (missing(taxon), taxon.json("status")["sources"][0]["health"]) == (0, "offline")
+            if disk is second:
+                shutil.copytree(first, second)
+            mount(disk, taxon.folder)
+            taxon.wait_for(lambda times=times: len(taxon.json("history", "--type", "source_online")) == times)
+            (taxon.folder / f"new-{times}.png").write_bytes(tiny(1_000 + times))
+            settled(taxon, 30 + times)
+            assert missing(taxon) == 0
+        assert taxon.stop(process) == 0
+    finally:
+        unmount(taxon.folder)
+
+
 def test_a_disk_that_fills_up_is_told_harms_nothing_and_is_waited_for(taxon: Taxon, small_disk: Path) -> None:
     taxon.data = small_disk / "data"
     process = taxon.start(*CHEAP_SETS, "cluster.every=300", "cluster.idle_s=1")
