@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -108,6 +110,11 @@ def family(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
+def learner_steps(taxon: Taxon) -> int:
+    with closing(sqlite3.connect(taxon.data / "taxon.db")) as database:
+        return int(database.execute("SELECT count(*) FROM learner_steps").fetchone()[0])
+
+
 @pytest.mark.slow
 def test_a_real_rtsp_camera_is_seen_learned_and_sorted(taxon: Taxon) -> None:
     reason = why_no_rtsp(FILM)
@@ -120,10 +127,14 @@ def test_a_real_rtsp_camera_is_seen_learned_and_sorted(taxon: Taxon) -> None:
         small = ("encoder.image_px=32", "learner.views_per_picture=4")
         process = taxon.start(*settings, *small, learning=True, camera=f"front={server.url}")
         taxon.wait_for(lambda: taxon.stored() >= 40)
-        taxon.wait_for(lambda: taxon.json("status")["clustering_id"] is not None)
+        taxon.wait_for(lambda: any(row["status"] == "clustered" for row in taxon.export()))
+        taxon.wait_for(lambda: learner_steps(taxon) > 0)
         assert taxon.stop(process) == 0
     finally:
         server.kill()
+    sorted_ids = {row["cluster_id"] for row in taxon.export() if row["status"] == "clustered"}
+    assert sorted_ids
+    assert sorted_ids <= {str(kind["id"]) for kind in taxon.json("clusters")}
     status = taxon.json("status")
     assert status["clustering_id"] >= 1
     assert b"secret" not in taxon.log.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,11 @@ from tests.e2e.conftest import CHEAP, OFF, ROOT, Taxon
 
 DATASETS = Path(os.environ.get("TAXON_DATASETS", ROOT.parent / "shared" / "data"))
 ODD = DATASETS / "odd-images.zip"
+MANY = 289
 DECODE = 90
 """What Pillow decodes, less the few formats that neither a suffix nor the first bytes give away."""
+DIED = re.compile("took longer|crashed|exited")
+"""What is said of a decoder that hung or died of a picture."""
 
 
 WITH_IT = pytest.mark.skipif(
@@ -30,6 +34,7 @@ def test_each_odd_image_is_stored_or_rejected_with_a_reason(taxon: Taxon) -> Non
         for i, member in enumerate(members):
             name = f"{i:03d}-{Path(member.filename).name}"
             (taxon.folder / name).write_bytes(archive.read(member))
+    assert len(members) == MANY
     taxon.once("folder.settle_s=0.1", "folder.settle_paged_s=0.1")
     rows = taxon.rows()
     silent = {path for path in taxon.folder.iterdir() if path.name not in rows}
@@ -39,6 +44,7 @@ def test_each_odd_image_is_stored_or_rejected_with_a_reason(taxon: Taxon) -> Non
     for name, row in rows.items():
         assert row["status"] in ("clustered", "unassigned", "rejected")
         assert row["status"] != "rejected" or reasons[name]
+    assert not [reason for reason in reasons.values() if DIED.search(reason)]
     assert len(rows) - len(reasons) >= DECODE
 
 
@@ -61,6 +67,8 @@ def test_a_wrong_suffix_changes_nothing(taxon: Taxon) -> None:
         fared.setdefault(stem, set()).add(row["status"] == "rejected")
         seen[stem] += 1
     assert set(seen.values()) == {len(FolderConfig().suffixes)}
-    assert len(seen) == len(contents)
+    assert len(seen) == len(contents) == MANY
+    rejected = taxon.json("pictures", "--status", "rejected", "--limit", "0")
+    assert not [row["uri"] for row in rejected if DIED.search(row["reason"])]
     assert [stem for stem, ways in fared.items() if len(ways) != 1] == []
     assert sum(ways == {False} for ways in fared.values()) >= DECODE
