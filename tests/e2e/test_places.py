@@ -89,7 +89,7 @@ def test_what_is_deleted_is_missing_and_not_forgotten_and_may_come_back(taxon: T
     taxon.once()
     assert standing(taxon) == before
     assert taxon.rows()[path.name] == row
-    assert ask(taxon, "SELECT count(*) FROM locations WHERE missing_at IS NOT NULL") == [(0,)]
+    assert ask(taxon, "SELECT count(*) FROM locations WHERE missing_at IS NULL") == [(len(FAMILIES) * 30,)]
 
 
 def test_when_a_picture_was_taken_is_kept_apart_from_when_it_came(taxon: Taxon) -> None:
