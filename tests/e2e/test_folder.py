@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -198,6 +199,10 @@ def mount(disk: Path, point: Path) -> None:
     subprocess.run(["mount", "--bind", str(disk), str(point)], check=True)
 
 
+def told(taxon: Taxon, event: str, times: int) -> bool:
+    return len(taxon.json("history", "--type", event)) == times
+
+
 def unmount(point: Path) -> None:
     subprocess.run(["umount", "--lazy", str(point)], check=True)
 
@@ -213,12 +218,12 @@ def test_a_mount_that_goes_away_and_returns_loses_no_picture(taxon: Taxon, small
         settled(taxon, 30)
         for times, disk in enumerate((first, second), 1):
             unmount(taxon.folder)
-            taxon.wait_for(lambda times=times: len(taxon.json("history", "--type", "source_offline")) == times)
+            taxon.wait_for(partial(told, taxon, "source_offline", times))
             assert (missing(taxon), taxon.json("status")["sources"][0]["health"]) == (0, "offline")
             if disk is second:
                 shutil.copytree(first, second)
             mount(disk, taxon.folder)
-            taxon.wait_for(lambda times=times: len(taxon.json("history", "--type", "source_online")) == times)
+            taxon.wait_for(partial(told, taxon, "source_online", times))
             (taxon.folder / f"new-{times}.png").write_bytes(tiny(1_000 + times))
             settled(taxon, 30 + times)
             assert missing(taxon) == 0

@@ -326,7 +326,8 @@ def test_a_real_server_is_killed_hung_and_started_again(
         server.kill()
     said = f"first after {first_s:.1f} s, back after {[round(s, 1) for s in back_s]} s; {source.counts}"
     print(f"{said}; {[size >> 20 for size in resident]} MB")
-    assert max(back_s) < BACKOFF_MAX_S + 2 * first_s, said  # a busy machine is as slow the first time
+    # nothing but the wait, a process and a first visit; a busy machine is slow the first time, too
+    assert max(back_s) < BACKOFF_MAX_S + 2 * max(first_s, BACKOFF_MAX_S), said
     assert once_each(watched.frames())
     assert within_attempts_no_time_comes_twice(watched.frames(), attempts)
     events = [event.type for event in watched.outages.take()]
