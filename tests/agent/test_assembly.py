@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from agent.assembly import Agent
 from agent.config import Config
 from agent.errors import ConfigError
+from agent.sources.folder import FolderSource
 from storage.engine import database_url
 from storage.queries import Queries
 from storage.store import Store
@@ -59,3 +60,21 @@ def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine:
     assert queries.building_version() is None
     assert queries.ready_version() == 1
     assert store.begin_version("", {}) == half + 1
+
+
+def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: Engine, watched: Path) -> None:
+    agent = Agent(config(watched), data, database_url(data), engine, threading.Event())
+    (folder,) = agent._sources
+    assert isinstance(folder, FolderSource)
+    folder._choose_watch()
+    agent._tell_of_sources()
+    agent._pool.close()
+    said = Queries(engine).state("sources")
+    assert said == [
+        {
+            "name": str(watched), "health": "online", "detail": "", "counts": {},
+            "observer": folder.observer, "observer_why": folder.observer_why,
+        }
+    ]  # fmt: skip
+    assert folder.observer in ("native", "polling")
+    assert folder.observer_why

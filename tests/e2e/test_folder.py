@@ -158,6 +158,7 @@ def test_too_few_watches_are_told_and_made_up_for_by_scans(taxon: Taxon) -> None
     (source,) = taxon.json("status")["sources"]
     assert source["health"] == "degraded"
     assert "fs.inotify.max_user_watches is " in source["detail"]
+    assert (source["observer"], source["observer_why"] in source["detail"]) == ("polling", True)
     assert taxon.stop(process) == 0
 
 
