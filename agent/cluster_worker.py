@@ -68,6 +68,7 @@ class ClusterWorker:
         self._clock = clock
         self._newest = queries.last_picture_id()
         self._newest_at = clock()
+        self._forgotten = queries.last_forgotten()
         self._ids_N, self._key_N = queries.window_keys()
         self._kind_of: dict[int, int] = {}
         self._fit_version, self._voted_through = 0, 0
@@ -179,7 +180,11 @@ class ClusterWorker:
         return clustering_id
 
     def _archive(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Ids and hash keys (N,) of all pictures, kept here because only new ones need to be read."""
+        """Ids and hash keys (N,) of all pictures; only new ones are read, and all when some have been forgotten."""
+        forgotten = self._queries.last_forgotten()
+        if forgotten != self._forgotten:
+            self._forgotten = forgotten
+            self._ids_N, self._key_N = self._queries.window_keys()
         ids_N, key_N = self._queries.window_keys(after=int(self._ids_N[-1]) if len(self._ids_N) else 0)
         self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
         return self._ids_N, self._key_N

@@ -13,14 +13,16 @@ import numpy as np
 import psutil
 import pytest
 
+from agent import observed
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.partition import NONE
+from agent.voters import Voters
 from storage.errors import Outdated
 from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
-from storage.states import RECLUSTER
+from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
 from tests.factories import picture
 
@@ -324,6 +326,23 @@ def test_pictures_that_were_taught_before_their_first_round_lead_too(
     worker.step()
     assert set(kinds_of(queries, *ids[:40])) == {taught.cluster_id}
     assert len(queries.clusters()) == 2
+
+
+@pytest.mark.parametrize("kept_from", [20, 4_096], ids=["a window that is kept", "a window that is made anew"])
+def test_a_picture_that_was_forgotten_leaves_the_window_and_what_rounds_keep(
+    worker: ClusterWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch, kept_from: int
+) -> None:
+    monkeypatch.setattr(observed, "SPACE_ROWS", kept_from)
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    gone = queries.living_clusters()[0].exemplars[0]
+    store.forget([picture(ids.index(gone)).sha256], "anna")
+    worker.round("requested")
+    votes = queries.state(VOTERS)
+    assert isinstance(votes, dict)
+    assert gone not in Voters.of_state(votes).ids_N
+    assert [kind.id for kind in queries.living_clusters() if gone in kind.exemplars] == []
+    assert queries.last_clustering().window_size == 79  # type: ignore[union-attr]
 
 
 def test_the_process_ends_with_the_agent_even_if_that_was_killed_while_it_started(tmp_path: Path, data: Path) -> None:
