@@ -33,11 +33,13 @@ class Led:
         kind_N: id of the kind of each in the round before, with what leads where people put it.
         leads_N: number of the kind that people made and put an observation into.
         belongs_N: the same, and what followed in the round before.
+        count: kinds that people made; near copies lead one alone, so nothing may be left that leads the others.
     """
 
     kind_N: Labels
     leads_N: Labels
     belongs_N: Labels
+    count: int
 
 
 def put_by_people(
@@ -58,7 +60,7 @@ def put_by_people(
     leads_R[burst_N[at_M]] = number_M
     kind_R = np.where(leads_R != NONE, made[leads_R], known_R)
     number_R = np.searchsorted(made, kind_R).clip(max=len(made) - 1)
-    return Led(kind_R, leads_R, np.where(made[number_R] == kind_R, number_R, NONE))
+    return Led(kind_R, leads_R, np.where(made[number_R] == kind_R, number_R, NONE), len(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def led(kinds: Kinds, graph: Graph, people: Led, before_N: Labels | None) -> Tog
         persistence_K=np.concatenate([kinds.persistence_K[found_K], np.zeros(made, dtype=np.float32)]),
         parent_K=(*(kinds.parent_K[label] for label in found_K), *[None] * made),
     )
-    label_of = np.full(int(left_K[-1]) + 2, NONE, dtype=np.int64)  # the last one is that of -1
+    label_of = np.full(kinds.count + people.count + 1, NONE, dtype=np.int64)  # the last one is that of -1
     label_of[left_K] = np.arange(len(left_K))
     alone = replace(kinds, core_N=label_of[kinds.core_N], label_N=label_of[kinds.label_N])
     of_N = np.where(speak.of_N >= 0, label_of[speak.of_N + kinds.count], NONE)
@@ -125,7 +127,7 @@ def _own(kinds: Kinds, people: Led) -> Labels:
     total_C = np.bincount(number_N)
     home_CK = shared_CK > MOST * total_C[:, None]
     own_K = np.full(kinds.count, NONE, dtype=np.int64)
-    for number in range(int(people.leads_N.max()) + 1):
+    for number in range(people.count):
         its_C = np.isin(np.arange(len(ids)), number_N[people.belongs_N == number])
         has_K = shared_CK[its_C].sum(axis=0)
         own_K[(has_K > MOST * shared_CK.sum(axis=0)) & ~home_CK[~its_C].any(axis=0)] = number

@@ -14,9 +14,14 @@ CONFIG = ClusterConfig(near_copy=1.0)
 FOX = 70
 
 
-def fitted(points: np.ndarray, before: Assignments | None = None, leaders: dict[int, int] | None = None) -> Partition:
+def fitted(
+    points: np.ndarray,
+    before: Assignments | None = None,
+    leaders: dict[int, int] | None = None,
+    config: ClusterConfig = CONFIG,
+) -> Partition:
     ids = np.arange(len(points))
-    model = Clusterer(CONFIG, np.random.default_rng(0))
+    model = Clusterer(config, np.random.default_rng(0))
     return model.fit(ids, Embedded(ids, points, None).of, 1, before=before, leaders=leaders)
 
 
@@ -105,3 +110,19 @@ def test_two_kinds_of_people_in_one_density() -> None:
     part = fitted(points, leaders={int(first[0]): FOX, int(first[1]): FOX + 1})
     assert label_of(part, int(first[0])) != label_of(part, int(first[1]))
     assert (part.label_N >= 0).all()
+
+
+@pytest.mark.parametrize("follows", [FOX, FOX + 1, FOX + 2])
+def test_near_copies_that_people_put_into_three_kinds_are_one_observation(
+    sparse: tuple[np.ndarray, np.ndarray], follows: int
+) -> None:
+    """It can lead one of the kinds alone; what had followed any of them is placed all the same."""
+    points, truth = sparse[0].copy(), sparse[1]
+    third = np.flatnonzero(truth == 2)
+    points[third[:3]] = points[third[0]]
+    leaders = {int(picture): FOX + 2 - number for number, picture in enumerate(third[:3])}
+    known = {i: 1 + int(label) for i, label in enumerate(truth) if label < 2} | {int(third[4]): follows}
+    part = fitted(points, assigned(known), leaders, CONFIG.model_copy(update={"near_copy": 0.99}))
+    labels = {label_of(part, picture) for picture in leaders}
+    assert len(labels) == 1
+    assert labels.isdisjoint(part.label_N[truth < 2])
