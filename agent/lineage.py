@@ -13,11 +13,13 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 * A kind that people made lives where what they put into it is (`agent.leading`).
 * A kind whose density was not found keeps its members until that has been so for `cluster.patience` rounds, and only
   rounds count whose window held most of it: no kind ends because nothing new arrives, and a named one never does.
+* Members that stay by this rule are no parts of other kinds: labels of none but such are no kinds, and what else is in
+  theirs emerges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -125,10 +127,11 @@ class _Round:
 
     def result(self) -> LineageResult:
         found, waiting = self._without_first_sights(self._match())
-        kept = self._unjudged(found) | self._undecided(found)
+        kept = self._unjudged(found) | self._undecided(found) | self._missing(found)
+        found = replace(found, children={c: labels for c, labels in found.children.items() if c not in kept})
+        waiting |= self._hollow({*found.heirs, *waiting}, kept)
         born, parents = self._new_ids(found, waiting)
         living = {**found.heirs, **{label: (cluster,) for label, cluster in born.items()}}
-        kept |= self._missing(found)
         placed = {**living, **{label: (cluster,) for label, cluster in waiting.items()}}
         assignments = self._assign(placed, kept)
         kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in placed.items()}
@@ -202,6 +205,16 @@ class _Round:
         here = int((self.old.cluster_N == cluster).sum())
         return here >= WITNESSED * self.previous[cluster].statistics.get("size", 0.0)
 
+    def _hollow(self, taken: Collection[int], kept: set[int]) -> dict[int, int]:
+        """Labels of none but pictures that stay where they are: no kinds; label -> kind that has most of them."""
+        hollow: dict[int, int] = {}
+        stay_N = np.isin(self.old.cluster_N, np.fromiter(kept, dtype=np.int64))
+        for label in sorted(self.partition.coarser):
+            here_N = self.partition.label_N == label
+            if label not in taken and not (here_N & ~stay_N).any():
+                hollow[label] = majority(self.old.cluster_N[here_N], tuple(sorted(kept)))
+        return hollow
+
     def _new_ids(self, found: Match, waiting: Mapping[int, int]) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
         """Label -> new id, and label -> the kinds it split from."""
         parents: dict[int, tuple[int, ...]] = {}
@@ -270,10 +283,8 @@ class _Round:
 
     def _tell_splits(self, found: Match, born: Mapping[int, int], kind_of: Mapping[int, int], kept: set[int]) -> None:
         for cluster, labels in sorted(found.children.items()):
-            children = tuple(born[label] for label in labels)
-            if cluster in found.dissolved and cluster not in kept:
-                continue
-            self.events.append(Event(EventType.SPLIT, cluster, children))
+            if cluster not in found.dissolved:
+                self.events.append(Event(EventType.SPLIT, cluster, tuple(born[label] for label in labels)))
         for cluster in found.dissolved:
             if cluster not in kept:
                 went_N = self.partition.label_N[self.old.cluster_N == cluster]
@@ -380,8 +391,8 @@ def with_leaders(old: Assignments, leaders: Mapping[int, int]) -> tuple[Assignme
 def majority(kinds_K: NDArray[np.int64], among: tuple[int, ...]) -> int:
     """The most frequent of the kinds, the older one when even; -1 where there is none of them."""
     counts = {cluster: int((kinds_K == cluster).sum()) for cluster in among}
-    best = max(among, key=lambda cluster: (counts[cluster], -cluster))
-    return best if counts[best] else NONE
+    best = max(among, key=lambda cluster: (counts[cluster], -cluster), default=NONE)
+    return best if counts.get(best) else NONE
 
 
 def newest_members(assignments: Assignments) -> dict[int, int]:

@@ -296,6 +296,24 @@ def test_a_window_that_holds_little_of_a_kind_says_nothing_about_it():
         assert 2 not in {r.id for r in result.clusters if r.absent_rounds}
 
 
+@pytest.mark.parametrize("newcomers_in", [0, 3], ids=["beside its members", "apart from them"])
+def test_what_a_window_holds_too_little_of_leaves_no_kinds_without_members(newcomers_in: int):
+    # 100 members when it was last found; the window holds 30 of them, which go three ways, and 40 new pictures.
+    table = {(1, 0): 11, (1, 1): 10, (1, 2): 9} | {(0, newcomers_in): 40}
+    result = round_of(table, kinds(active(1, size=100)), new_pictures=40)
+    assert told(result) == [(EventType.EMERGED, 100, ())]
+    assert sizes(result) == {1: 30, 100: 40}
+    assert {record.id: record.parents for record in result.clusters} == {1: (), 100: ()}
+    assert set(result.kind_of.values()) == {1, 100}
+
+
+def test_members_of_a_kind_without_density_make_no_kind_that_has_none():
+    result = round_of({(1, 0): 2, (1, -1): 10, (2, 1): 10}, kinds(active(1, size=12), active(2, size=10)))
+    assert told(result) == []
+    assert sizes(result) == {1: 12, 2: 10}
+    assert result.kind_of == {0: 1, 1: 2}
+
+
 def test_a_kind_outside_the_window_is_left_alone():
     result = round_of({(1, 0): 10}, kinds(active(1), active(2, last=5, size=40)), newest=50)
     assert told(result) == []
@@ -334,18 +352,26 @@ def compact(labels: list[int]) -> dict[int, int]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(rounds=st.lists(ROUND, min_size=1, max_size=6), names=st.sets(st.integers(1, 12)))
-def test_histories(rounds: list[list[int]], names: set[int]):
+@given(
+    rounds=st.lists(ROUND, min_size=1, max_size=6),
+    windows=st.lists(st.sampled_from([8, 20, PICTURES]), min_size=6, max_size=6),
+    new_pictures=st.sampled_from([1, PICTURES]),
+    names=st.sets(st.integers(1, 12)),
+)
+def test_histories(rounds: list[list[int]], windows: list[int], new_pictures: int, names: set[int]):
     issued = count(1)
     living: dict[int, ClusterRecord] = {}
     ended: set[int] = set()
-    before = assigned({})
-    for labels in rounds:
-        partition = drawn(compact(labels))
-        context = RoundContext(PICTURES, 1, False, lambda: next(issued))
-        result = follow(living, before, partition, context, CONFIG)
+    had_members: set[int] = set()
+    known: dict[int, int] = {}
+    for labels, window in zip(rounds, windows, strict=False):
+        partition = drawn(compact(labels[:window]))
+        context = RoundContext(PICTURES, new_pictures, False, lambda: next(issued))
+        result = follow(living, assigned(known), partition, context, CONFIG)
         check_round(result, partition, living, ended)
-        before = result.assignments
+        found = result.assignments
+        known |= dict(zip(found.picture_N.tolist(), found.cluster_N.tolist(), strict=True))
+        had_members.update(found.cluster_N.tolist())
         for record in result.clusters:
             if record.state is ClusterState.ENDED:
                 ended.add(record.id)
@@ -353,6 +379,7 @@ def test_histories(rounds: list[list[int]], names: set[int]):
             else:
                 name = "named" if record.id in names else ""
                 living[record.id] = replace(record, name=name)
+        assert living.keys() <= had_members, "a kind has members when it emerges"
 
 
 def check_round(
