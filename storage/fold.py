@@ -7,7 +7,8 @@ How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids
     confirmed revived            id is active
     dormant                      id is dormant
     absorbed disappeared         id has ended (others: where its members went)
-    merged                       others have ended, their members are in id, whatever the agent says of them later
+    merged                       others have ended, their members are in id, whatever the agent says of them later;
+                                 id is named `detail["name"]`, if that is there: the name of one of them, carried over
     divided                      others came out of id by a person's hand: active
     moved                        pictures went to id; active, if `detail["made"]` says that it was made for them
     taught                       id is named `detail["name"]`; active, if `detail["made"]` says that it was made
@@ -31,10 +32,11 @@ STATE_OF_ID = {
     EventType.ABSORBED: ClusterState.ENDED,
     EventType.DISAPPEARED: ClusterState.ENDED,
 }
-FACES = (EventType.RENAMED, EventType.TAUGHT, EventType.HIDDEN, EventType.UNDONE)
+NAMING = (EventType.RENAMED, EventType.TAUGHT, EventType.MERGED)
+FACES = (*NAMING, EventType.HIDDEN, EventType.UNDONE)
 """The types that say how people see a kind; the agent's rounds never change that."""
 
-PEOPLES = (*FACES, EventType.MERGED, EventType.DIVIDED, EventType.MOVED)
+PEOPLES = (*FACES, EventType.DIVIDED, EventType.MOVED)
 """All that people do to kinds."""
 
 
@@ -106,7 +108,7 @@ def _turn(face: Face, event: PastEvent) -> Face:
     face = replace(face, state=STATE_OF_ID.get(event.type, face.state))
     if event.type is EventType.SPLIT and event.detail.get("ended"):
         return replace(face, state=ClusterState.ENDED)
-    if event.type in (EventType.RENAMED, EventType.TAUGHT):
+    if event.type in NAMING:
         return replace(face, name=str(event.detail.get("name", face.name)))
     if event.type is EventType.HIDDEN:
         return replace(face, hidden=bool(event.detail.get("hidden", True)))

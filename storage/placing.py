@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
-from storage.fold import Face, PastEvent, fold
+from storage.fold import FACES, Face, PastEvent, fold
 from storage.hashes import picture_ids
 from storage.overrule import Fact, overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
@@ -49,19 +49,22 @@ def move(connection: Connection, shas: Sequence[str], to: int | None, actor: str
 
 
 def merge(connection: Connection, cluster_ids: Sequence[int], into: int, actor: str) -> Change:
-    """Kinds end, and all that is in them, now and later, belongs to the kind `into`.
+    """Kinds end, and all that is in them, now and later, belongs to `into`; without a name, it takes theirs.
 
     Raises:
         NotFound: there is no such kind.
-        Refused: one of them has ended, or `into` is among them.
+        Refused: one of them has ended, `into` is among them, or it has no name and they have several.
     """
     sources = tuple(dict.fromkeys(cluster_ids))
     if into in sources:
         raise Refused(f"kind {into} cannot be merged into itself; leave it out of the list")
-    corrections.living(connection, into)
-    states = {source: asleep(corrections.living(connection, source)) for source in sources}
+    target = corrections.living(connection, into)
+    kinds = [corrections.living(connection, source) for source in sources]
+    states = {kind.id: asleep(kind) for kind in kinds}
     ids = opinion.members_seen(connection, sources)
-    event = Event(EventType.MERGED, into, sources, {"pictures": len(ids)}, actor)
+    name = "" if target.name else carried_name(kinds, into)
+    detail: dict[str, object] = {"pictures": len(ids)}
+    event = Event(EventType.MERGED, into, sources, detail | ({"name": name} if name else {}), actor)
     return changed(connection, ids, event, Fact(0, into, kinds=sources), states=states)
 
 
@@ -132,6 +135,22 @@ def made_kind(connection: Connection, ids: Sequence[int], parents: tuple[int, ..
     return ClusterRecord(
         cluster_id, ClusterState.ACTIVE, parents=parents, last_new_picture=newest, exemplars=tuple(ids[:EXEMPLARS])
     )
+
+
+def carried_name(kinds: Sequence[Row[Any]], into: int) -> str:
+    """The name that these kinds leave to one that has none; "" where they have none either.
+
+    Raises:
+        Refused: they have several.
+    """
+    named = {kind.name: kind.id for kind in kinds if kind.name}
+    if len(named) > 1:
+        bearers = ", ".join(f"{kind} {name!r}" for name, kind in named.items())
+        raise Refused(
+            f"kinds {bearers} have names, of which one at most can stay, and kind {into} has no name; "
+            f"`rename {into}` first, or merge into one of them"
+        )
+    return next(iter(named), "")
 
 
 def asleep(kind: Row[Any]) -> State:
@@ -230,7 +249,7 @@ def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told
             states[kind.id] = asleep(kind)
         else:
             states[kind.id] = (ClusterState(kind.machine_state or kind.state), None)
-    require_free_names(connection, [kind for kind, (seen, _) in states.items() if seen is not ClusterState.ENDED])
+    require_free_names(connection, fact.cluster_id, states, told)
     return states
 
 
@@ -253,15 +272,26 @@ def require_own_name(connection: Connection, cluster_id: int, told: Event) -> No
         corrections.require_free(connection, face.name, cluster_id)
 
 
-def require_free_names(connection: Connection, cluster_ids: Sequence[int]) -> None:
-    """Refuse that kinds come back whose names others have by now, or that have one name themselves."""
-    named = select(clusters.c.id, clusters.c.name).where(clusters.c.id.in_(cluster_ids), clusters.c.name != "")
-    owner: dict[str, int] = {}
-    for kind in connection.execute(named.order_by(clusters.c.id)):
-        corrections.require_free(connection, kind.name, kind.id)
-        if owner.setdefault(kind.name, kind.id) != kind.id:
-            both = f"{owner[kind.name]} and {kind.id}"
-            raise Refused(f"kinds {both} would both be called {kind.name!r}; rename one of them first")
+def require_free_names(connection: Connection, target: int, states: Mapping[int, State], told: Event) -> None:
+    """Refuse that kinds come back whose names others have by then, or that two have one name.
+
+    Args:
+        target: the kind whose name may be another once `told` is told, beside those that come back.
+    """
+    past = journal.read_past(connection, types=FACES)
+    last = past[-1].id if past else 0
+    faces = fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])
+    alive = set(connection.execute(select(clusters.c.id).where(clusters.c.state != ClusterState.ENDED)).scalars())
+    alive -= {kind for kind, (seen, _) in states.items() if seen is ClusterState.ENDED}
+    back = {kind for kind, (seen, _) in states.items() if seen is not ClusterState.ENDED} | (alive & {target})
+    owner = {faces[kind].name: kind for kind in sorted(alive - back) if kind in faces}
+    for kind in sorted(back & faces.keys()):
+        name = faces[kind].name
+        other = owner.setdefault(name, kind) if name else kind
+        if other in back and other != kind:
+            raise Refused(f"kinds {other} and {kind} would both be called {name!r}; rename one of them first")
+        if other != kind:
+            raise Refused(f"kind {other} is called {name!r} already; choose another name")
 
 
 def require_not_crossed(fact: Fact, facts: Sequence[Fact]) -> None:

@@ -185,6 +185,70 @@ def test_what_was_believed_while_kinds_were_merged(
         assert (kind.state, kind.size) == (state, size)
 
 
+def names(queries: Queries) -> dict[int, str]:
+    return {kind.id: kind.name for kind in queries.clusters() if kind.name}
+
+
+def test_a_name_goes_with_its_kind_into_one_that_has_none(
+    store: Store, queries: Queries, clock: Clock, ids: list[int]
+) -> None:
+    store.rename(ONE, "cats", "anna")
+    before = clock.now
+    clock.tick(60)
+    event = store.merge([ONE, TWO], THREE, "anna")
+    assert names(queries) == {THREE: "cats"}
+    assert queries.history()[-1].detail == {"pictures": 6, "name": "cats"}
+    assert [queries.cluster(THREE, as_of=when).cluster.name for when in (before, clock.now)] == ["", "cats"]
+    next_round(store, queries, by_threes(ids))
+    undone = store.undo(event, "bob")
+    assert names(queries) == {ONE: "cats"}
+    store.undo(undone, "bob")
+    assert names(queries) == {THREE: "cats"}
+
+
+def test_a_kind_that_has_a_name_keeps_it_in_a_merge(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.rename(ONE, "cats", "anna")
+    store.rename(TWO, "tabbies", "anna")
+    event = store.merge([TWO], ONE, "anna")
+    assert names(queries) == {ONE: "cats"}
+    store.undo(event, "anna")
+    assert names(queries) == {ONE: "cats", TWO: "tabbies"}
+
+
+def test_of_two_names_none_is_chosen_for_a_kind_that_has_none(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.rename(ONE, "cats", "anna")
+    store.rename(TWO, "tabbies", "anna")
+    with pytest.raises(Refused, match="kinds 1 'cats', 2 'tabbies'.*kind 3 has no name.*`rename 3`"):
+        store.merge([ONE, TWO], THREE, "anna")
+    assert names(queries) == {ONE: "cats", TWO: "tabbies"}
+
+
+def test_undoing_a_merge_gives_no_two_kinds_one_name(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.rename(ONE, "cats", "anna")
+    event = store.merge([ONE], THREE, "anna")
+    store.rename(THREE, "felines", "bob")
+    store.rename(TWO, "cats", "bob")
+    with pytest.raises(Refused, match="kind 2 is called 'cats' already"):
+        store.undo(event, "anna")
+    store.rename(TWO, "", "bob")
+    undone = store.undo(event, "anna")
+    assert names(queries) == {ONE: "cats", THREE: "felines"}
+    store.undo(undone, "anna")
+    assert names(queries) == {THREE: "felines"}
+
+
+def test_a_merge_that_counts_again_takes_no_name_that_another_kind_has_by_now(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    store.rename(ONE, "cats", "anna")
+    undone = store.undo(store.merge([ONE], THREE, "anna"), "anna")
+    store.rename(ONE, "felines", "bob")
+    store.rename(TWO, "cats", "bob")
+    with pytest.raises(Refused, match="kind 2 is called 'cats' already"):
+        store.undo(undone, "anna")
+    assert names(queries) == {ONE: "felines", TWO: "cats"}
+
+
 # -------------------------------------------------------------------------- divide
 
 
@@ -303,6 +367,7 @@ def test_kinds_do_not_come_back_with_a_name_that_another_has(store: Store, ids: 
     store.rename(ONE, "moths", "anna")
     bats = store.rename(ONE, "bats", "anna")
     store.rename(THREE, "moths", "bob")
+    store.rename(TWO, "insects", "bob")
     merged = store.merge([ONE, THREE], TWO, "bob")
     store.undo(bats, "anna")
     with pytest.raises(Refused, match="kinds 1 and 3 would both be called 'moths'"):
