@@ -6,6 +6,8 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 * A kind lives on in the label that holds the majority of its members; a named one wherever most of it is.
 * Where several kinds meet in one label, the named ones live on, else the oldest; the others are absorbed. Two named
   kinds are never merged: each picture of the label keeps following the one it belongs to or lies nearest to.
+* A named kind that is a small part of its label is a guest there: it keeps its members and grows by newcomers that lie
+  nearest to them, and all else goes as it would without it. A name does not go to other pictures by itself.
 * What splits off gets a new id with its parents; without a majority anywhere all parts do, and the kind has ended.
 * A change of a confirmed kind waits for a second round that would change it too, or for stability when the stream is
   idle: what one round splits and the next one joins again never was two kinds. Nothing waits where half of the window
@@ -71,8 +73,8 @@ class LineageResult:
         clusters: records that are new or changed, ended ones included; ascending ids.
         assignments: one entry for each picture of the partition, in its order.
         events: in the order in which they should be told.
-        kind_of: label -> cluster id, for votes on pictures outside the window; where two named kinds share a label,
-            the one that has more of it.
+        kind_of: label -> cluster id, for votes on pictures outside the window; where kinds share a label, the one that
+            has more of it.
         heirs: ended cluster id -> the living id that took its members in, for pictures outside the window; kinds that
             went several ways or disappeared are not in it, and theirs must be voted on again.
     """
@@ -119,7 +121,9 @@ class _Round:
         self.context = context
         self.config = config
         self.named = {cluster for cluster, record in previous.items() if record.lasts}
-        self.old, self.led_N = with_leaders(aligned(before, partition.ids_N, self.previous), context.leaders)
+        self.old, led_N = with_leaders(aligned(before, partition.ids_N, self.previous), context.leaders)
+        through = np.inf if context.seen_through is None else context.seen_through
+        self.member_N = np.where(led_N | (partition.ids_N <= through), self.old.cluster_N, NONE)
         self.records: dict[int, ClusterRecord] = {}
         self.events: list[Event] = []
         self.heirs: dict[int, int] = {}
@@ -129,16 +133,18 @@ class _Round:
         found, waiting = self._without_first_sights(self._match())
         kept = self._unjudged(found) | self._undecided(found) | self._missing(found)
         found = replace(found, children={c: labels for c, labels in found.children.items() if c not in kept})
-        waiting |= self._hollow({*found.heirs, *waiting}, kept)
+        waiting |= self._hollow(found, {*found.heirs, *waiting}, kept)
         born, parents = self._new_ids(found, waiting)
         living = {**found.heirs, **{label: (cluster,) for label, cluster in born.items()}}
-        placed = {**living, **{label: (cluster,) for label, cluster in waiting.items()}}
-        assignments = self._assign(placed, kept)
+        hosts = {**living, **{label: (cluster,) for label, cluster in waiting.items()}}
+        placed = {label: (*clusters, *found.guests.get(label, ())) for label, clusters in hosts.items()}
+        assignments = self._assign(placed, found.guests, kept)
         kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in placed.items()}
         self._tell_born(born, parents)
         self._tell_splits(found, born, kind_of, kept)
         self._tell_absorbed(found, kind_of, kept)
         self._update_found(living, assignments, born, parents)
+        self._update_found(found.guests, assignments, born, parents)
         self._update_ages(assignments)
         changed = tuple(self.records[i] for i in sorted(self.records) if self.records[i] != self.previous.get(i))
         return LineageResult(changed, assignments, tuple(self.events), kind_of, self.heirs)
@@ -148,10 +154,7 @@ class _Round:
     def _match(self) -> Match:
         labels = len(self.partition.coarser)
         part = self.partition
-        seen_through = self.context.seen_through
-        member_N = np.ones(len(part.ids_N), np.bool_) if seen_through is None else part.ids_N <= seen_through
-        old_N = np.where(member_N | self.led_N, self.old.cluster_N, NONE)
-        table = count_members(old_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels)
+        table = count_members(self.member_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels)
         return match(table, self.named)
 
     def _without_first_sights(self, found: Match) -> tuple[Match, dict[int, int]]:
@@ -173,7 +176,7 @@ class _Round:
                 labels = tuple(label for label in labels if label != largest)
             waiting |= dict.fromkeys(labels, cluster)
             del children[cluster]
-        return Match(heirs, absorbed, tuple(sorted(dissolved)), found.missing, children), waiting
+        return Match(heirs, absorbed, tuple(sorted(dissolved)), found.missing, children, found.guests), waiting
 
     def _taken(self, cluster: int, label: int) -> int:
         return int(((self.old.cluster_N == cluster) & (self.partition.label_N == label)).sum())
@@ -205,13 +208,17 @@ class _Round:
         here = int((self.old.cluster_N == cluster).sum())
         return here >= WITNESSED * self.previous[cluster].statistics.get("size", 0.0)
 
-    def _hollow(self, taken: Collection[int], kept: set[int]) -> dict[int, int]:
-        """Labels of none but pictures that stay where they are: no kinds; label -> kind that has most of them."""
+    def _hollow(self, found: Match, taken: Collection[int], kept: set[int]) -> dict[int, int]:
+        """Labels of none but pictures that stay where they are: no kinds; label -> kind that has most of them.
+
+        Where guests are, newcomers do not count either, since they may all follow them.
+        """
         hollow: dict[int, int] = {}
         stay_N = np.isin(self.old.cluster_N, np.fromiter(kept, dtype=np.int64))
         for label in sorted(self.partition.coarser):
-            here_N = self.partition.label_N == label
-            if label not in taken and not (here_N & ~stay_N).any():
+            here_N, guests = self.partition.label_N == label, found.guests.get(label, ())
+            free_N = ~stay_N & ~np.isin(self.member_N, (*guests, NONE)) if guests else ~stay_N
+            if label not in taken and not (here_N & free_N).any():
                 hollow[label] = majority(self.old.cluster_N[here_N], tuple(sorted(kept)))
         return hollow
 
@@ -242,12 +249,15 @@ class _Round:
 
     # ---------------------------------------------------------------- who belongs where
 
-    def _assign(self, living: Mapping[int, tuple[int, ...]], kept: Iterable[int]) -> Assignments:
+    def _assign(
+        self, placed: Mapping[int, tuple[int, ...]], guests: Mapping[int, tuple[int, ...]], kept: Iterable[int]
+    ) -> Assignments:
         part, old = self.partition, self.old
         cluster_N = np.full(len(part.ids_N), NONE, dtype=np.int64)
-        for label, clusters in living.items():
+        for label, clusters in placed.items():
             rows = np.flatnonzero(part.label_N == label)
-            cluster_N[rows] = clusters[0] if len(clusters) == 1 else self._divided(rows, clusters)
+            shared = len(clusters) > 1
+            cluster_N[rows] = self._divided(rows, clusters, label in guests) if shared else clusters[0]
         stay_N = np.isin(old.cluster_N, np.fromiter(kept, dtype=np.int64))
         return Assignments(
             picture_N=part.ids_N,
@@ -256,9 +266,14 @@ class _Round:
             core_N=np.where(stay_N, old.core_N, part.core_N),
         )
 
-    def _divided(self, rows: NDArray[np.int64], clusters: tuple[int, ...]) -> NDArray[np.int64]:
-        """Pictures of a label that named kinds share: each stays where it was, else follows its nearest neighbours."""
-        belongs_N = np.where(np.isin(self.old.cluster_N, clusters), self.old.cluster_N, NONE)
+    def _divided(self, rows: NDArray[np.int64], clusters: tuple[int, ...], hosted: bool) -> NDArray[np.int64]:
+        """Pictures of a label that kinds share: each stays where it was, else follows its nearest neighbours.
+
+        Args:
+            hosted: there are guests, and what was in a kind that does not share goes to the first, which is none.
+        """
+        elsewhere = np.where(self.member_N != NONE, clusters[0], NONE) if hosted else NONE
+        belongs_N = np.where(np.isin(self.member_N, clusters), self.member_N, elsewhere)
         largest = max(clusters, key=lambda cluster: (int((belongs_N[rows] == cluster).sum()), -cluster))
         neighbour_NK = self.partition.neighbour_NK
         open_rows = rows[belongs_N[rows] == NONE]

@@ -6,7 +6,7 @@ It knows nothing about states, events or records: ids and labels in, a match out
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ PROPAGATED, CORE = 0.5, 0.25
 MAJORITY = 0.5
 # A label is a child of a kind when it takes so much of the kind, or consists of it by half.
 CHILD = 0.25
+# A named kind with less than this of what it and nameless ones have in a label is a guest there.
+GUEST = 0.2
 # With less than this still assigned of a kind, its density was not found.
 FOUND = 0.25
 
@@ -69,6 +71,7 @@ class Match:
         dissolved: kinds whose members went several ways, none with a majority.
         missing: kinds whose density was not found.
         children: kind -> labels that split off from it.
+        guests: label -> named kinds that are a small part of it: they keep what they have, and take nothing over.
     """
 
     heirs: dict[int, tuple[int, ...]]
@@ -76,6 +79,7 @@ class Match:
     dissolved: tuple[int, ...]
     missing: tuple[int, ...]
     children: dict[int, tuple[int, ...]]
+    guests: dict[int, tuple[int, ...]]
 
 
 def count_members(
@@ -101,21 +105,24 @@ def count_members(
     return Contingency(ordered, shared_OL, total_O, label_L)
 
 
-def match(table: Contingency, named: Collection[int]) -> Match:
+def match(table: Contingency, named: Set[int]) -> Match:
     """Match kinds to labels.
 
     A kind may live on in a label that holds the majority of it; a named one lives on wherever most of it is. Among
     kinds that want the same label, Hungarian on Jaccard with inertia decides: named before unnamed, older before
-    younger. Named kinds that want the same label all get it: the agent never merges two of them.
+    younger. Named kinds that want the same label all get it: the agent never merges two of them. A named kind whose
+    label is mostly that of nameless ones is its guest: a name does not go to other pictures by itself.
     """
     found_O = table.found_O
-    wanted_OL = wishes(table, named)
+    guests = guests_of(table, named)
+    staying = {cluster for clusters in guests.values() for cluster in clusters}
+    wanted_OL = wishes(table, named) & ~np.isin(table.ids, list(staying))[:, None]
     heirs: dict[int, tuple[int, ...]] = {label: (table.ids[row],) for row, label in hungarian(table, wanted_OL, named)}
     for row in np.flatnonzero(found_O):
         cluster, label = table.ids[row], int(table.shared_OL[row].argmax())
-        if cluster in named and cluster not in heirs.get(label, ()):
+        if cluster in named - staying and cluster not in heirs.get(label, ()):
             heirs[label] = (*heirs.get(label, ()), cluster)
-    placed = {cluster for clusters in heirs.values() for cluster in clusters}
+    placed = staying.union(*heirs.values())
     absorbed: dict[int, int] = {}
     dissolved: list[int] = []
     for row in np.flatnonzero(found_O):
@@ -128,7 +135,20 @@ def match(table: Contingency, named: Collection[int]) -> Match:
         else:
             dissolved.append(cluster)
     missing = tuple(table.ids[row] for row in np.flatnonzero(~found_O & (table.total_O > 0)))
-    return Match(heirs, absorbed, tuple(dissolved), missing, children_of(table, heirs))
+    return Match(heirs, absorbed, tuple(dissolved), missing, children_of(table, heirs, guests), guests)
+
+
+def guests_of(table: Contingency, named: Collection[int]) -> dict[int, tuple[int, ...]]:
+    """Label -> named kinds that have most of themselves there, but little of it beside what nameless kinds have."""
+    guests: dict[int, tuple[int, ...]] = {}
+    named_O = np.isin(table.ids, list(named))
+    nameless_L = table.shared_OL[~named_O].sum(axis=0)
+    for row in np.flatnonzero(named_O & table.found_O):
+        label = int(table.shared_OL[row].argmax())
+        own = table.shared_OL[row, label]
+        if own < GUEST * (own + nameless_L[label]):
+            guests[label] = (*guests.get(label, ()), table.ids[row])
+    return guests
 
 
 def wishes(table: Contingency, named: Collection[int]) -> NDArray[np.bool_]:
@@ -155,13 +175,17 @@ def hungarian(table: Contingency, wanted_OL: NDArray[np.bool_], named: Collectio
     return [(int(row), int(label)) for row, label in zip(rows, labels, strict=True) if wanted_OL[row, label]]
 
 
-def children_of(table: Contingency, heirs: dict[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
-    """Labels without an heir that took a quarter of a kind, or consist of it by half."""
+def children_of(
+    table: Contingency, heirs: dict[int, tuple[int, ...]], guests: dict[int, tuple[int, ...]]
+) -> dict[int, tuple[int, ...]]:
+    """Labels without an heir that took a quarter of a kind, or consist of it by half; a guest's own is none of its."""
     children: dict[int, tuple[int, ...]] = {}
     for row in np.flatnonzero(table.found_O):
         share_L = table.shared_OL[row]
         taken_L = (share_L >= CHILD * table.held_O[row]) | (share_L >= MAJORITY * np.maximum(table.label_L, 1e-12))
-        split = tuple(int(label) for label in np.flatnonzero(taken_L & (share_L > 0)) if int(label) not in heirs)
+        taken = np.flatnonzero(taken_L & (share_L > 0)).tolist()
+        cluster = table.ids[row]
+        split = tuple(label for label in taken if label not in heirs and cluster not in guests.get(label, ()))
         if split:
-            children[table.ids[row]] = split
+            children[cluster] = split
     return children

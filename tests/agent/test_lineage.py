@@ -243,6 +243,60 @@ def test_two_named_kinds_are_never_merged():
     assert result.kind_of == {0: 3}
 
 
+CATS = {(3, 0): 1000, (7, 0): 30}
+
+
+def test_a_name_does_not_go_to_a_large_kind_that_has_none():
+    #             a
+    # 3        1000
+    # 7 "cat"    30
+    result = round_of(CATS, kinds(active(3), active(7, "cat")))
+    assert told(result) == []
+    assert sizes(result) == {3: 1000, 7: 30}
+    assert result.kind_of == {0: 3}
+
+
+def test_what_else_lies_in_the_label_goes_to_its_host_and_not_to_the_guest():
+    #             a    b
+    # 3          40    0
+    # 5          20   10
+    # 7 "cat"     2    0
+    result = round_of({(3, 0): 40, (5, 0): 20, (5, 1): 10, (7, 0): 2}, kinds(active(3), active(5), active(7, "cat")))
+    assert told(result) == [(EventType.SPLIT, 5, (100,)), (EventType.ABSORBED, 5, (3,))]
+    assert sizes(result) == {3: 60, 7: 2, 100: 10}
+
+
+def test_part_of_a_kind_splits_off_beside_a_guest():
+    #             a    b
+    # 3         600  400
+    # 7 "cat"     0   30
+    table, before = {(3, 0): 600, (3, 1): 400, (7, 1): 30}, kinds(active(3), active(7, "cat"))
+    first = round_of(table, before, first_sight=True)
+    assert told(first) == []
+    assert sizes(first) == {3: 1000, 7: 30}
+    second = round_of(table, kinds(*first.clusters), first_sight=True)
+    assert told(second) == [(EventType.SPLIT, 3, (100,))]
+    assert sizes(second) == {3: 600, 100: 400, 7: 30}
+    assert {record.id: record.parents for record in second.clusters}[100] == (3,)
+
+
+def test_a_guest_leaves_alone_what_the_window_holds_too_little_of():
+    result = round_of(CATS | {(0, 0): 5}, kinds(active(3, size=5000), active(7, "cat")))
+    assert told(result) == []
+    assert sizes(result) == {3: 1005, 7: 30}
+
+
+@pytest.mark.parametrize("voted", [{}, {41: 3, 42: 3, 43: 7}], ids=["new", "voted on since"])
+def test_a_guest_grows_by_newcomers_that_lie_beside_it(voted: dict[int, int]):
+    # 1 to 38 are kind 3; 39, 40 are "cat"; 41 lies beside the cats, 42 beside 41 only, 43 beside kind 3.
+    members = dict.fromkeys(range(1, 39), 3) | {39: 7, 40: 7}
+    rows = [[row, row] for row in range(40)] + [[38, 39], [40, 40], [0, 1]]
+    part = replace(drawn(dict.fromkeys(range(1, 44), 0)), neighbour_NK=np.array(rows))
+    context = RoundContext(43, 3, False, lambda: 100, seen_through=40)
+    result = follow(kinds(active(3), active(7, "cat")), assigned(members | voted), part, context, CONFIG)
+    assert result.assignments.cluster_N.tolist() == [3] * 38 + [7] * 4 + [3]
+
+
 def test_new_pictures_of_a_shared_label_follow_their_neighbours():
     # 1, 2 are "dog"; 3, 4 are "cat"; 5 lies beside the cats, 6 beside 5 only, all with one label.
     neighbours = np.array([[1, 1], [0, 0], [3, 3], [2, 2], [2, 3], [4, 4]])
