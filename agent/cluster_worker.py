@@ -72,6 +72,8 @@ class ClusterWorker:
         self._ids_N, self._key_N = queries.window_keys()
         self._kind_of: dict[int, int] = {}
         self._fit_version, self._voted_through = 0, 0
+        last = queries.last_clustering()
+        self._shift, self._strangers = queries.last_shift(until=last.at) if last else 0, 0
         state = queries.state("clusterer")
         if isinstance(state, dict):
             clusterer.load_state_dict(state)
@@ -94,19 +96,29 @@ class ClusterWorker:
 
     def _due(self, draining: bool) -> str | None:
         last = self._queries.last_clustering()
-        cursor = last.through_picture if last else 0
-        waiting = self._queries.count_after(cursor)
+        waiting = self._queries.count_after(last.through_picture if last else 0)
         if self._requested_after(last):
             return "requested"
-        if last and waiting == 0 and last.encoder_version == self._queries.ready_version():
-            return None
-        if waiting == 0 and last is None:
-            return None
         if last and last.encoder_version != self._queries.ready_version():
             return "version"
+        if waiting == 0:
+            return self._idle_reason(draining) if last and self._unexamined(last) else None
         if waiting >= self._config.every:
             return "every"
-        return self._idle_reason(draining)
+        return self._news_reason(last, waiting) or self._idle_reason(draining)
+
+    def _unexamined(self, last: ClusteringRow) -> bool:
+        """Whether kinds wait to be confirmed, which the last round did not look at closely enough to do it."""
+        return last.parameters.get("reason") not in IDLE and self._queries.unconfirmed()
+
+    def _news_reason(self, last: ClusteringRow | None, waiting: int) -> str | None:
+        """A round before its time, because what comes is of no known kind; once for the same news."""
+        if last is None or waiting < self._config.min_size:
+            return None
+        if self._queries.last_shift() > self._shift:
+            return "shift"
+        many = max(self._config.min_size, self._config.strangers * last.window_size)
+        return "strangers" if self._strangers >= many else None
 
     def _idle_reason(self, draining: bool) -> str | None:
         newest = self._queries.last_picture_id()
@@ -127,7 +139,7 @@ class ClusterWorker:
     def round(self, reason: str) -> int:
         """Cluster the window at the newest ready version; returns the clustering's id."""
         started = self._clock()
-        base = self._queries.revision()
+        base, shift = self._queries.revision(), self._queries.last_shift()
         last = self._queries.last_clustering()
         through = self._queries.last_picture_id()
         version, idle = self._queries.ready_version(), reason in IDLE
@@ -172,6 +184,7 @@ class ClusterWorker:
             voters=self._voters(result.assignments),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
+        self._shift, self._strangers = shift, 0
         self._store.set_window(partition.ids_N.tolist())
         self._store.set_state("clusterer", self._clusterer.state_dict())
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
@@ -248,6 +261,7 @@ class ClusterWorker:
             except Outdated:
                 return True
         self._voted_through = newest
+        self._strangers += int((~sure_M).sum())
         return True
 
 

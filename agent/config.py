@@ -296,6 +296,9 @@ class ClusterConfig(Section):
 
     every: int = Field(500, ge=1, description="new pictures between rounds")
     idle_s: float = Field(10, gt=0, description="a round after so long without a new picture, if any is unclustered")
+    strangers: float = Field(
+        0.1, gt=0, description="a round when so many new pictures find no kind, as a share of the window"
+    )
     window: int = Field(50_000, ge=100, description="pictures clustered at once")
     exemplars: int = Field(32, ge=1, description="pictures a kind that always stay in the window")
     dims: int = Field(64, ge=2, description="PCA dimensions")

@@ -7,6 +7,7 @@ moment. Nothing here writes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,15 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
 
     def last_forgotten(self) -> int:
         """The newest event by which pictures were forgotten; 0 when there is none."""
-        newest = select(events.c.id).where(events.c.type == EventType.FORGOTTEN).order_by(events.c.id.desc())
+        return self._last_event(EventType.FORGOTTEN)
+
+    def last_shift(self, until: datetime | None = None) -> int:
+        """The newest event by which the learner noticed a shift of the stream, up to a time; 0 when there is none."""
+        return self._last_event(EventType.SHIFT_DETECTED, until)
+
+    def _last_event(self, of_type: EventType, until: datetime | None = None) -> int:
+        newest = select(events.c.id).where(events.c.type == of_type).order_by(events.c.id.desc())
+        newest = newest if until is None else newest.where(events.c.at <= until)
         with self._moment() as connection:
             return connection.execute(newest.limit(1)).scalar() or 0
 
@@ -234,6 +243,13 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
             for edge in connection.execute(select(cluster_parents).order_by(cluster_parents.c.position)):
                 parents.setdefault(edge.cluster_id, []).append(edge.parent_id)
         return [_record(row, tuple(parents.get(row.id, ())), row.id in placed) for row in rows]
+
+    def unconfirmed(self) -> bool:
+        """Whether any kind that the agent follows is provisional."""
+        state = func.coalesce(clusters.c.machine_state, clusters.c.state)
+        with self._moment() as connection:
+            found = select(clusters.c.id).where(state == ClusterState.PROVISIONAL).limit(1)
+            return connection.execute(found).scalar() is not None
 
     def assignments(self, ids: Sequence[int] | NDArray[np.int64] | None = None) -> Assignments:
         """Current assignments of those of `ids` that have one, or of all pictures, by picture id."""

@@ -17,7 +17,7 @@ from agent import observed
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
-from agent.partition import NONE
+from agent.partition import NONE, Partition
 from agent.voters import Voters
 from storage.errors import Outdated
 from storage.queries import Queries
@@ -90,7 +90,97 @@ def test_a_round_after_enough_pictures_and_none_when_nothing_is_new(
     assert last.parameters["reason"] == "every"
     assert len(queries.living_clusters()) == 2
     assert not worker.step()
+
+
+@pytest.mark.parametrize("draining", [False, True], ids=["idle", "drain"])
+def test_what_the_last_full_round_found_is_confirmed_when_nothing_else_comes(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, draining: bool
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    assert states(queries) == ["provisional"] * 2
+    assert not worker.step()
+    stopwatch.now += 0 if draining else CONFIG.idle_s + 1
+    assert worker.step(draining=draining)
+    assert reason(queries) == ("drain" if draining else "idle")
+    assert states(queries) == ["active"] * 2
+    assert not worker.step(draining=draining)
+
+
+def test_nothing_is_examined_twice(worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock) -> None:
+    """Also if that confirms nothing: few pictures of one kind are not stable under subsampling, or are no kind."""
+    store.add(blob(range(80), 0))
+    worker.step()
+    stable = worker._clusterer.fit
+    worker._clusterer.fit = lambda *a, **k: unstable(stable(*a, **k))  # type: ignore[method-assign]
+    assert worker.step(draining=True)
+    assert states(queries) == ["provisional"]
     assert not worker.step(draining=True)
+
+
+def unstable(partition: Partition) -> Partition:
+    return replace(partition, statistics={kind: {**of, "stability": 0.0} for kind, of in partition.statistics.items()})
+
+
+def states(queries: Queries) -> list[str]:
+    return [kind.state.value for kind in queries.clusters()]
+
+
+def reason(queries: Queries) -> object:
+    last = queries.last_clustering()
+    assert last is not None
+    return last.parameters["reason"]
+
+
+def test_a_shift_of_the_stream_makes_one_round_due(worker: ClusterWorker, store: Store, queries: Queries) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    store.add_events([Event(EventType.SHIFT_DETECTED)])
+    store.add(blob(range(100, 100 + CONFIG.min_size - 1), 2))
+    until_nothing_is_due(worker)
+    assert reason(queries) == "every"
+    store.add(blob(range(120, 121), 2))
+    until_nothing_is_due(worker)
+    assert reason(queries) == "shift"
+    first = queries.last_clustering()
+    store.add(blob(range(130, 150), 2))
+    until_nothing_is_due(worker)
+    assert queries.last_clustering() == first
+
+
+def test_a_shift_that_a_round_has_seen_makes_none_due_after_a_restart(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock
+) -> None:
+    store.add_events([Event(EventType.SHIFT_DETECTED)])
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    again = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+    store.add(blob(range(100, 120), 0))
+    assert not again.step()
+
+
+def test_a_round_is_due_when_enough_pictures_find_no_kind(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    store.add([*blob(range(100, 109), 2), *blob(range(110, 130), 0)])
+    until_nothing_is_due(worker)
+    assert reason(queries) == "every"
+    store.add(blob(range(140, 141), 2))
+    until_nothing_is_due(worker)
+    assert reason(queries) == "strangers"
+    first = queries.last_clustering()
+    store.add(blob(range(150, 159), 3))
+    until_nothing_is_due(worker)
+    assert queries.last_clustering() == first
+
+
+def until_nothing_is_due(worker: ClusterWorker) -> None:
+    for _ in range(5):
+        if not worker.step():
+            return
+    pytest.fail("there is always something to do")
 
 
 def test_idle_pictures_get_their_round(worker: ClusterWorker, store: Store, stopwatch: Clock, queries: Queries) -> None:
@@ -238,8 +328,10 @@ def test_a_kind_that_people_make_grow_is_not_dormant(store: Store, queries: Quer
 
 
 def test_a_round_that_was_void_leaves_no_votes_behind(
-    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
+    store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    config = CONFIG.model_copy(update={"strangers": 1.0})
+    worker = ClusterWorker(Clusterer(config, np.random.default_rng(0)), store, queries, config, stopwatch)
     ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
     worker.step()
     store.add(blob(range(100, 130), 2))
