@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 from storage import counters, journal
 from storage.chunks import chunks
 from storage.errors import NotFound
-from storage.fold import NEWBORN, Face
+from storage.fold import NEWBORN, Face, undone
 from storage.picture_queries import borderline
 from storage.reader import Reader
 from storage.records import ClusterState, EventType, VersionState
@@ -79,10 +79,15 @@ class KindQueries(Reader):
             born = select(cluster_parents.c.cluster_id).join(clusters, clusters.c.id == cluster_parents.c.cluster_id)
             born = born.where(cluster_parents.c.parent_id == cluster_id)
             born = born.where(clusters.c.born_revision <= revision_at(connection, as_of))
+            undivided = _undivided(connection, as_of)
             return ClusterDetail(
                 cluster=rows[0],
                 borderline=tuple(borderline(connection, cluster_id, BORDERLINE, as_of)),
-                children=tuple(connection.execute(born.order_by(cluster_parents.c.cluster_id)).scalars()),
+                children=tuple(
+                    child
+                    for child in connection.execute(born.order_by(cluster_parents.c.cluster_id)).scalars()
+                    if child not in undivided
+                ),
                 events=tuple(_history(connection, until=as_of, cluster=cluster_id)),
             )
 
@@ -161,6 +166,15 @@ def _parents(connection: Connection, cluster_ids: Sequence[int]) -> dict[int, tu
         for row in connection.execute(query.order_by(cluster_parents.c.cluster_id, cluster_parents.c.position)):
             found[row.cluster_id] = (*found.get(row.cluster_id, ()), row.parent_id)
     return found
+
+
+def _undivided(connection: Connection, as_of: datetime | None) -> set[int]:
+    """Kinds that people split off and that count no more."""
+    past = journal.read_past(connection, until=as_of, types=[EventType.DIVIDED, EventType.UNDONE])
+    no_more = undone(past)
+    return {
+        other for event in past if event.type is EventType.DIVIDED and event.id in no_more for other in event.other_ids
+    }
 
 
 def _shas(connection: Connection, picture_ids: Sequence[int]) -> dict[int, str]:

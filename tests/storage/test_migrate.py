@@ -16,14 +16,14 @@ from storage.migrate import SCRIPTS, check_schema, migrate
 from storage.records import ClusterRecord, ClusterState, Event, EventType
 from storage.schema import COUNTERS, SCHEMA_VERSIONS, metadata
 from storage.store import Store
-from tests.factories import pictures, rejection, round_of
+from tests.factories import pictures, rejection, round_of, sha
 from tests.storage.backends import on_sqlite
 
 NEXT = """
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -93,7 +93,7 @@ def test_newer_schema_is_refused(engine: Engine) -> None:
 
 
 def test_older_schema_is_refused_by_readers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0003", "0004"))
+    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0004", "0005"))
     with pytest.raises(SchemaError, match="`migrate`"):
         check_schema(engine)
 
@@ -103,20 +103,20 @@ def test_older_schema_is_copied_and_upgraded(engine: Engine, store: Store, data:
     store.add(pictures(range(3)))
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0004_next.py").write_text(NEXT)
+    (scripts / "versions" / "0005_next.py").write_text(NEXT)
     migrate(engine, scripts)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM added")).scalar() == 0
-    with sqlite3.connect(data / "taxon.db.schema-0003") as copy:
+    with sqlite3.connect(data / "taxon.db.schema-0004") as copy:
         assert copy.execute("SELECT count(*) FROM pictures").fetchone() == (3,)
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0004",)
     copy.close()
 
 
 def test_failed_upgrade_leaves_the_old_schema(engine: Engine, tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0004_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
+    (scripts / "versions" / "0005_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
     with pytest.raises(RuntimeError):
         migrate(engine, scripts)
     check_schema(engine)
@@ -140,3 +140,24 @@ def test_views_answer(store: Store, engine: Engine) -> None:
     assert kinds == [(1, "ended", 0), (2, "active", 2)]
     assert sizes == [(1, 1, 2), (2, 1, 0), (2, 2, 2)]
     assert edges == [("absorbed", 1, 2), ("split", 1, 2)]
+
+
+def test_what_was_undone_is_no_lineage(store: Store, engine: Engine) -> None:
+    ids = store.add(pictures(range(6)))
+    store.allocate_clusters(2)
+    store.add_clustering(round_of({picture: 1 + i // 3 for i, picture in enumerate(ids)}))
+    divided, made = store.divide(1, [sha(0)], "anna")
+    merged = store.merge([2], 1, "anna")
+    both = [("merged", 2, 1), ("split", 1, made)]
+    assert lineage(engine) == both
+    again = [store.undo(event, "anna") for event in (divided, merged)]
+    assert lineage(engine) == []
+    for event in again:
+        store.undo(event, "anna")
+    assert lineage(engine) == both
+
+
+def lineage(engine: Engine) -> list[tuple[str, int, int]]:
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT relation, parent_id, child_id FROM v_lineage ORDER BY 1"))
+        return [(row.relation, row.parent_id, row.child_id) for row in rows]

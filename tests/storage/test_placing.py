@@ -252,7 +252,9 @@ def test_a_merge_that_counts_again_takes_no_name_that_another_kind_has_by_now(
 # -------------------------------------------------------------------------- divide
 
 
-def test_a_divided_kind_has_a_parent_and_its_own_pictures(store: Store, queries: Queries, ids: list[int]) -> None:
+def test_a_divided_kind_has_a_parent_and_its_own_pictures(
+    store: Store, queries: Queries, clock: Clock, ids: list[int]
+) -> None:
     event, kind = store.divide(ONE, [sha(0)], "anna")
     assert kinds(queries) == [kind, 1, 1, 2, 2, 2, 3, 3, 3]
     detail = queries.cluster(kind)
@@ -260,9 +262,13 @@ def test_a_divided_kind_has_a_parent_and_its_own_pictures(store: Store, queries:
     assert queries.cluster(ONE).children == (kind,)
     next_round(store, queries, by_threes(ids))
     assert kinds(queries)[0] == kind
+    then = clock.now
+    clock.tick(60)
     store.undo(event, "anna")
     assert kinds(queries)[0] == ONE
     assert states(queries)[kind] is ClusterState.ENDED
+    assert queries.cluster(ONE).children == ()
+    assert queries.cluster(ONE, as_of=then).children == (kind,)
 
 
 # -------------------------------------------------------------------------- together
