@@ -182,6 +182,7 @@ class ClusterWorker:
             events=result.events,
             overruled=rows_of(said, decided_N),
             voters=self._voters(result.assignments),
+            near=self._clusterer.near(np.where(result.assignments.core_N, result.assignments.cluster_N, NONE)),
         )
         clustering_id = self._store.add_clustering(clustering, base=base)
         self._shift, self._strangers = shift, 0

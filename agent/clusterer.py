@@ -17,6 +17,7 @@ from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together
 from agent.graph import Graph, nearest
 from agent.leading import Together, led, put_by_people
+from agent.near import near_kinds
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.piles import piles
@@ -37,6 +38,8 @@ BY_CHANCE = 20.0
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.
 FAR = 0.001
+# Kinds that are told to be near to each.
+NEAR_KINDS = 8
 # Shares below this are not kept for readers: walks leave a trace of every kind everywhere.
 NEGLIGIBLE = 1e-4
 
@@ -180,6 +183,16 @@ class Clusterer:
             voices=None if fitted.voices is None else fitted.voices.of_kinds(kind_of),
             pile_N=np.where(free_N, pile_R[bursts.burst_N], NONE),
         )
+
+    def near(self, kind_N: NDArray[np.int64]) -> dict[int, list[tuple[int, float]]]:
+        """Kind -> the kinds nearest to it, nearest first, with cosines; empty before the first fit.
+
+        Args:
+            kind_N: the kind of the window's core members; negative for all else.
+        """
+        if self._fitted is None or self._observed is None:
+            return {}
+        return near_kinds(self._fitted.points_RD, kind_N[self._observed.bursts.row_R], NEAR_KINDS)
 
     # ---------------------------------------------------------------- memory
 

@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
-from storage import counters, journal
+from storage import counters, journal, opinion
 from storage.chunks import chunks
 from storage.errors import NotFound
 from storage.fold import NEWBORN, Face, undone
+from storage.overrule import followed
 from storage.picture_queries import borderline
 from storage.reader import Reader
 from storage.records import ClusterState, EventType, VersionState
-from storage.rows import ClusterDetail, ClusterRow, EventRow, SizeRow, StatusRow
+from storage.rows import ClusterDetail, ClusterRow, EventRow, NearKindRow, SizeRow, StatusRow
 from storage.schema import (
     cluster_parents,
     cluster_rounds,
@@ -29,7 +30,9 @@ from storage.schema import (
     events,
     pictures,
     revisions,
+    state,
 )
+from storage.states import NEAR
 from storage.visible import revision_at
 
 BORDERLINE = 12
@@ -83,6 +86,7 @@ class KindQueries(Reader):
             return ClusterDetail(
                 cluster=rows[0],
                 borderline=tuple(borderline(connection, cluster_id, BORDERLINE, as_of)),
+                neighbours=() if as_of is not None else _neighbours(connection, cluster_id),
                 children=tuple(
                     child
                     for child in connection.execute(born.order_by(cluster_parents.c.cluster_id)).scalars()
@@ -175,6 +179,20 @@ def _undivided(connection: Connection, as_of: datetime | None) -> set[int]:
     return {
         other for event in past if event.type is EventType.DIVIDED and event.id in no_more for other in event.other_ids
     }
+
+
+def _neighbours(connection: Connection, cluster_id: int) -> tuple[NearKindRow, ...]:
+    """The kinds nearest to one, as people see them: what they merged is what they merged it into."""
+    near = connection.execute(select(state.c.value).where(state.c.key == NEAR)).scalar() or {}
+    facts = opinion.facts(connection)
+    seen: dict[int, float] = {}
+    for other, cosine in near.get(str(cluster_id), ()):
+        seen.setdefault(followed(other, facts), cosine)
+    living = select(clusters.c.id, clusters.c.name).where(clusters.c.state != ClusterState.ENDED)
+    names = {row.id: row.name for row in connection.execute(living.where(clusters.c.id.in_(list(seen))))}
+    return tuple(
+        NearKindRow(kind, names[kind], cosine) for kind, cosine in seen.items() if kind in names and kind != cluster_id
+    )
 
 
 def _shas(connection: Connection, picture_ids: Sequence[int]) -> dict[int, str]:

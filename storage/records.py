@@ -5,7 +5,7 @@ Plain frozen records; no SQL, no torch. Times are aware datetimes in UTC. Embedd
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -180,6 +180,7 @@ class Clustering:
         overruled: what the agent says of those of them that a correction decides.
         events: what the agent has to say about it.
         voters: what its votes were made of (`agent.voters`), as plain values; kept until the next round has its own.
+        near: kind -> the kinds nearest to it and how near, nearest first; likewise.
     """
 
     encoder_version: int
@@ -192,6 +193,7 @@ class Clustering:
     events: tuple[Event, ...]
     overruled: Assignments | None = None
     voters: Mapping[str, object] | None = None
+    near: Mapping[int, Sequence[tuple[int, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

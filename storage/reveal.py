@@ -135,6 +135,7 @@ def _add_round(connection: Connection, clustering: Clustering | None, revision: 
     clustering_id: int = connection.execute(written.returning(clusterings.c.id)).scalar_one()
     if clustering.voters is not None:
         states.put(connection, states.VOTERS, {**clustering.voters, "clustering_id": clustering_id}, at)
+    states.put(connection, states.NEAR, {str(kind): list(others) for kind, others in clustering.near.items()}, at)
     return clustering_id
 
 

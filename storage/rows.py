@@ -209,17 +209,28 @@ class ChangeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NearKindRow:
+    """Another kind, and the cosine of the centres of the two cores in the space of the last round."""
+
+    cluster_id: int
+    cluster_name: str
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterDetail:
     """One kind in full.
 
     Attributes:
         borderline: its least certain members, least certain first.
+        neighbours: the kinds that lie nearest to it now, nearest first; none as of a time.
         children: ids that split from it.
         events: all that happened to it, oldest first.
     """
 
     cluster: ClusterRow
     borderline: tuple[PictureRow, ...]
+    neighbours: tuple[NearKindRow, ...]
     children: tuple[int, ...]
     events: tuple[EventRow, ...]
 

@@ -11,6 +11,9 @@ from storage.schema import state
 VOTERS = "voters"
 """Key of what the last round's votes were made of."""
 
+NEAR = "near"
+"""Key of which kinds lay nearest to each in the last round, as the agent knows them."""
+
 RECLUSTER = "recluster_requested"
 """Key of the time since when people wait for a round."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -92,6 +92,7 @@ def round_of(
     probability: float = 1.0,
     core: bool | Mapping[int, bool] = True,
     voters: Mapping[str, object] | None = None,
+    near: Mapping[int, Sequence[tuple[int, float]]] | None = None,
 ) -> Clustering:
     """A round; without `clusters`, every kind that has members is active."""
     if clusters is None:
@@ -106,4 +107,5 @@ def round_of(
         assignments=assign(kinds, probability, core),
         events=tuple(events),
         voters=voters,
+        near=near or {},
     )

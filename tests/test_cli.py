@@ -81,7 +81,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = [ClusterRecord(one, ClusterState.ACTIVE), ClusterRecord(two, ClusterState.PROVISIONAL, parents=(one,))]
     halves = {i: (one if i in ids[:3] else two) if i in ids[:6] else None for i in ids}
     ballot = voters(Queries(engine), halves).state_dict()
-    store.add_clustering(round_of(halves, clusters=kinds, events=[split], voters=ballot))
+    near = {one: [(two, 0.75)], two: [(one, 0.75)]}
+    store.add_clustering(round_of(halves, clusters=kinds, events=[split], voters=ballot, near=near))
     store.add(pictures([8]))
     engine.dispose()
     return data
@@ -263,7 +264,10 @@ def test_one_cluster(call: Call, filled: Path) -> None:
     kind = call("cluster", "1", "--data", str(filled), "--json").json()
     assert (kind["id"], kind["size"], kind["children"], len(kind["borderline"])) == (1, 3, [2], 3)
     assert {event["type"] for event in kind["events"]} == {"emerged", "split"}
-    assert "split into  2" in call("cluster", "1", "--data", str(filled)).out
+    assert kind["neighbours"] == [{"cluster_id": 2, "cluster_name": "", "cosine": 0.75}]
+    text = call("cluster", "1", "--data", str(filled)).out
+    assert "split into  2" in text
+    assert ["2", "0.75"] in [line.split() for line in text.split("nearest kinds")[1].splitlines()]
     missing = call("cluster", "99", "--data", str(filled))
     assert missing.code == 3
     assert "99" in missing.err

@@ -91,7 +91,7 @@ def cluster(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """One kind: its exemplars, its least certain members, where it came from and what happened to it."""
+    """One kind: exemplars, least certain members, nearest kinds, where it came from and what happened to it."""
     with reading(data) as queries:
         detail = queries.cluster(cluster_id, moment(as_of, "--as-of"))
     if as_json:
@@ -109,6 +109,9 @@ def cluster(
     print("\nleast certain members")
     least = [(row.sha256[:12], row.probability, row.uri) for row in detail.borderline]
     print_table(("sha256", "probability", "uri"), least, empty="no members")
+    print("\nnearest kinds")
+    near = [(row.cluster_id, row.cluster_name, row.cosine) for row in detail.neighbours]
+    print_table(("id", "name", "cosine"), near, empty="none are known")
     print("\nhistory")
     print_events(detail.events)
 
@@ -116,7 +119,12 @@ def cluster(
 def _flat(detail: ClusterDetail) -> dict[str, object]:
     """A kind's own fields first, as `clusters` gives them, and then its surroundings."""
     kind: dict[str, object] = {name: getattr(detail.cluster, name) for name in detail.cluster.__slots__}
-    return kind | {"borderline": detail.borderline, "children": detail.children, "events": detail.events}
+    return kind | {
+        "borderline": detail.borderline,
+        "neighbours": detail.neighbours,
+        "children": detail.children,
+        "events": detail.events,
+    }
 
 
 def history(

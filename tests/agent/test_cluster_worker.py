@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from agent import observed
 from agent.cluster_worker import ClusterWorker
@@ -260,6 +261,36 @@ def test_a_restarted_worker_goes_on_with_its_choice(
     clusterer = Clusterer(CONFIG, np.random.default_rng(0))
     ClusterWorker(clusterer, store, queries, CONFIG, stopwatch)
     assert clusterer.state_dict() == worker._clusterer.state_dict()
+
+
+def test_a_kind_is_told_with_those_that_lie_nearest_to_it(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    """As people see them: the fourth kind lies between the first two, and is merged into the second."""
+    between = [
+        replace(one, innate_D=one.innate_D + lean) for one in blob(range(120, 160), 3) for lean in [toward(0, 1)]
+    ]
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1), *blob(range(80, 120), 2), *between])
+    worker.step()
+    first, second, third, fourth = kinds_of(queries, ids[0], ids[40], ids[80], ids[120])
+    store.rename(second, "moths", "anna")
+    assert near(queries, first)[0] == (fourth, "")
+    assert near(queries, third)[-1] == (fourth, "")
+    store.merge([fourth], second, "anna")
+    assert near(queries, first)[0] == (second, "moths")
+    assert {kind for kind, _ in near(queries, second)} == {first, third}
+    worker.round("requested")
+    assert near(queries, first)[0] == (second, "moths")
+
+
+def toward(*axes: int) -> NDArray[np.float16]:
+    lean = np.zeros(16, dtype=np.float16)
+    lean[list(axes)] = 0.5
+    return lean
+
+
+def near(queries: Queries, kind: int) -> list[tuple[int, str]]:
+    return [(row.cluster_id, row.cluster_name) for row in queries.cluster(kind).neighbours]
 
 
 # -------------------------------------------------------------------------- people's corrections
