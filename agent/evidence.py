@@ -45,12 +45,16 @@ class Evidence:
     Attributes:
         voter_V: observations, nearest first.
         cosine_V: to them.
+        weight_V: what each adds to the votes for the winner.
         share_K: the votes for each kind; what is missing to 1 went to none.
+        spoken: the nearest of them put it into a kind that people made, and the weights are shares of their votes.
     """
 
     voter_V: Rows
     cosine_V: Points
+    weight_V: Points
     share_K: Points
+    spoken: bool = False
 
     @property
     def order(self) -> Rows:
@@ -84,16 +88,32 @@ def evidence(ballot: Ballot, point_P: Points, itself: int | None = None) -> Evid
     k = min(ballot.k, int(others_R.sum()))
     nearest_V = np.argpartition(-cosine_R, k - 1)[:k] if k else np.empty(0, dtype=np.int64)
     voter_V = nearest_V[np.lexsort((nearest_V, -cosine_R[nearest_V]))]
+    if itself is None and k:
+        spoken = _spoken(ballot, voter_V, cosine_R[voter_V])
+        if spoken is not None:
+            return spoken
     if itself is not None and not ballot.core_R[itself]:
         share_K = ballot.share_RK[itself]
     elif k:
         share_K = ballot.share_RK[voter_V].mean(axis=0)
-        if itself is None and ballot.voices is not None:
-            chosen = ballot.voices.chosen(voter_V[None], cosine_R[voter_V][None])[0]
-            share_K = (ballot.kinds_K == chosen).astype(np.float32) if chosen >= 0 else share_K
     else:
         share_K = np.zeros(len(ballot.kinds_K), dtype=np.float32)
-    return Evidence(voter_V, cosine_R[voter_V], share_K)
+    weight_V = ballot.share_RK[voter_V, share_K.argmax()] / k if share_K.any() else np.zeros(k, dtype=np.float32)
+    return Evidence(voter_V, cosine_R[voter_V], weight_V, share_K)
+
+
+def _spoken(ballot: Ballot, voter_V: Rows, cosine_V: Points) -> Evidence | None:
+    """What the nearest say who speak for a kind that people made; None where they do not decide."""
+    if ballot.voices is None:
+        return None
+    chosen = ballot.voices.chosen(voter_V[None], cosine_V[None])[0]
+    if chosen < 0:
+        return None
+    vote_V = np.zeros(len(voter_V), dtype=np.float32)
+    votes = ballot.voices.votes(voter_V[None], cosine_V[None])[0]
+    vote_V[: len(votes)] = votes / votes.sum()
+    weight_V = np.where(ballot.voices.of_N[voter_V] == chosen, vote_V, np.float32(0))
+    return Evidence(voter_V, cosine_V, weight_V, (ballot.kinds_K == chosen).astype(np.float32), spoken=True)
 
 
 def core_distance(ballot: Ballot, kind: int, point_P: Points) -> tuple[float, float] | None:

@@ -168,7 +168,7 @@ class Reasons:
             core_typical=None if apart is None else apart[1],
             voters=() if found is None else self._voter_rows(found),
             exemplars=() if point_P is None or shown is None else self._exemplars(shown, point_P, subject.picture_id),
-            note=self._note(point_P is not None, standing, itself),
+            note=self._note(found, standing, itself),
         )
 
     # ---------------------------------------------------------------- the round
@@ -244,13 +244,9 @@ class Reasons:
     def _voter_rows(self, found: Evidence) -> tuple[VoterRow, ...]:
         ballot, ids_R = self._ballot, self._voters.ids_N[self._voters.row_R]
         rows = self._queries.by_id(ids_R[found.voter_V].tolist())
-        winner = int(found.order[0]) if len(found.order) else None
-        weight_V = np.zeros(len(found.voter_V))
-        if winner is not None:
-            weight_V = ballot.share_RK[found.voter_V, winner] / max(1, len(found.voter_V))
         return tuple(
             _voter_row(row, float(cosine), float(weight), bool(ballot.core_R[voter]))
-            for voter, cosine, weight in zip(found.voter_V, found.cosine_V, weight_V, strict=True)
+            for voter, cosine, weight in zip(found.voter_V, found.cosine_V, found.weight_V, strict=True)
             if (row := rows.get(int(ids_R[voter]))) is not None
         )
 
@@ -266,10 +262,15 @@ class Reasons:
             return SaidRow(None, "", 0.0, False)
         return SaidRow(votes[0].cluster_id, votes[0].cluster_name, votes[0].share, False)
 
-    def _note(self, has_point: bool, standing: StandingRow | None, itself: int | None) -> str:
+    def _note(self, found: Evidence | None, standing: StandingRow | None, itself: int | None) -> str:
         voters = self._voters
-        if not has_point:
+        if found is None:
             return f"it has no embedding under encoder version {voters.version}, so its neighbours could not be asked"
+        if found.spoken:
+            kind = int(self._ballot.kinds_K[found.order[0]])
+            return (
+                f"its nearest neighbours speak for kind {kind}, which people made; weights are what their votes count"
+            )
         if itself is not None and standing is not None and standing.cluster_id is not None:
             if standing.cluster_id not in voters.kinds_K:
                 return (

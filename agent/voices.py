@@ -41,6 +41,12 @@ class Voices:
         called = {kind: kind_of(kind) for kind in np.unique(self.of_N[self.of_N >= 0]).tolist()}
         return Voices(np.array([called.get(kind, -1) for kind in self.of_N.tolist()], dtype=np.int64), self.voice_N)
 
+    def votes(self, row_MK: Rows, cosine_MK: Points) -> Points:
+        """What the votes of the first NEAREST count, for whatever kind, (M, up to NEAREST); arguments as `chosen`."""
+        near_MK = row_MK[:, :NEAREST]
+        nearness_MK = 1 / np.maximum(2 - 2 * cosine_MK[:, :NEAREST], CLOSEST**2)
+        return np.asarray(self.voice_N[near_MK] * nearness_MK, dtype=np.float32)
+
     def chosen(self, row_MK: Rows, cosine_MK: Points) -> Rows:
         """The kind of people that has more votes than all others together, (M,); -1 for none.
 
@@ -48,8 +54,7 @@ class Voices:
             row_MK: nearest observations of M points, nearest first.
             cosine_MK: to them.
         """
-        near_MK = row_MK[:, :NEAREST]
-        vote_MK = self.voice_N[near_MK] / np.maximum(2 - 2 * cosine_MK[:, :NEAREST], CLOSEST**2)
+        near_MK, vote_MK = row_MK[:, :NEAREST], self.votes(row_MK, cosine_MK)
         chosen_M = np.full(len(vote_MK), -1, dtype=np.int64)
         for kind in np.unique(self.of_N[self.of_N >= 0]):
             for_it_M = (vote_MK * (self.of_N == kind)[near_MK]).sum(axis=1)

@@ -281,6 +281,8 @@ def test_history_by_type_kind_and_time(call: Call, filled: Path) -> None:
     assert types() == ["emerged", "split"]
     assert types("--type", "split") == ["split"]
     assert types("--cluster", "2") == ["split"]
+    assert types("--limit", "1") == ["split"]
+    assert types("--limit", "0") == ["emerged", "split"]
     assert types("--since", (EPOCH + timedelta(hours=1)).isoformat()) == ["split"]
     assert types("--until", (EPOCH + timedelta(hours=1)).isoformat()) == ["emerged"]
     event = call("history", "--data", str(filled), "--json").json()[0]

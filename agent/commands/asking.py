@@ -136,6 +136,7 @@ def history(
     ] = None,
     of_cluster: OfCluster = None,
     by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="agent, people, or somebody's name.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="The newest so many at most; 0 means all.")] = 0,
     as_json: Json = False,
 ) -> None:
     """What happened, oldest first."""
@@ -143,7 +144,9 @@ def history(
 
     wanted = _choice(type_, list(EventType), "--type")
     with reading(data) as queries:
-        rows = queries.history(moment(since, "--since"), moment(until, "--until"), wanted, of_cluster, by=by)
+        rows = queries.history(
+            moment(since, "--since"), moment(until, "--until"), wanted, of_cluster, limit=limit or None, by=by
+        )
     if as_json:
         print_json(rows)
     else:

@@ -192,6 +192,14 @@ def test_a_new_picture_that_goes_to_a_kind_of_people_is_explained_as_the_agent_v
     (record,) = blob(range(210, 211), 2)
     found = Reasons(queries).explain(Subject(None, "", 1, record.innate_D, None))
     assert (found.said.cluster_id, found.votes[0].cluster_id, found.margin) == (fox, fox, 1.0)
+    assert f"speak for kind {fox}" in found.note
+    by_it = [voter for voter in found.voters if voter.weight > 0]
+    assert {voter.cluster_id for voter in by_it} == {fox}
+    assert sum(voter.weight for voter in by_it) > 0.5
+    word = {sha(n): 2 for n in range(200, 204)}
+    votes = np.array([word.get(voter.sha256, 1) / (2 - 2 * voter.cosine) for voter in by_it])
+    weights = np.array([voter.weight for voter in by_it])
+    assert np.allclose(weights / weights.sum(), votes / votes.sum(), atol=0.01)
     (picture_id,) = store.add([record])
     worker.step()
     assert queries.assignments([picture_id]).cluster_N.tolist() == [fox]
