@@ -128,6 +128,7 @@ class _Round:
         self.events: list[Event] = []
         self.heirs: dict[int, int] = {}
         self.doubted: set[int] = set()
+        self.coarser: dict[int, int | None] = {}
 
     def result(self) -> LineageResult:
         found, waiting = self._without_first_sights(self._match())
@@ -140,6 +141,7 @@ class _Round:
         placed = {label: (*clusters, *found.guests.get(label, ())) for label, clusters in hosts.items()}
         assignments = self._assign(placed, found.guests, kept)
         kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in placed.items()}
+        self.coarser = self._groups(kind_of)
         self._tell_born(born, parents)
         self._tell_splits(found, born, kind_of, kept)
         self._tell_absorbed(found, kind_of, kept)
@@ -289,6 +291,13 @@ class _Round:
         members_N = assignments.cluster_N[self.partition.label_N == label]
         return max(clusters, key=lambda cluster: (int((members_N == cluster).sum()), -cluster))
 
+    def _groups(self, kind_of: Mapping[int, int]) -> dict[int, int | None]:
+        """Label -> the oldest kind among those with one parent in the condensed tree, whose nodes get new numbers."""
+        oldest: dict[int | None, int] = {}
+        for label, node in self.partition.coarser.items():
+            oldest[node] = min(kind_of[label], oldest.get(node, kind_of[label]))
+        return {label: None if node is None else oldest[node] for label, node in self.partition.coarser.items()}
+
     # ---------------------------------------------------------------- what is told
 
     def _tell_born(self, born: Mapping[int, int], parents: Mapping[int, tuple[int, ...]]) -> None:
@@ -351,7 +360,7 @@ class _Round:
             sizes["doubted"] = 1.0
         return replace(
             record,
-            coarser=part.coarser[label],
+            coarser=self.coarser[label],
             absent_rounds=0,
             exemplars=exemplars or record.exemplars,
             statistics={**part.statistics[label], **sizes},

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from sqlalchemy import Engine, text
 from storage.answers import Answers
 from storage.engine import open_engine
 from storage.migrate import migrate
+from storage.queries import Queries
 from storage.records import (
     Assignments,
     Clustering,
@@ -165,7 +167,7 @@ class Filling:
 
 
 def quiet_round(engine: Engine) -> dict[str, int]:
-    """Rows that a round adds which changes nothing."""
+    """Rows that a round adds which changes nothing, but measures all kinds anew."""
     names = ("assignments", "events", "cluster_rounds", "clusterings", "revisions")
     before = {name: _count(engine, name) for name in names}
     with engine.connect() as connection:
@@ -173,7 +175,8 @@ def quiet_round(engine: Engine) -> dict[str, int]:
         version = connection.execute(text("SELECT MAX(version) FROM encoder_versions")).scalar_one()
     nothing = np.empty(0, dtype=np.int64)
     assigned = Assignments(nothing, nothing, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.bool_))
-    Store(engine).add_clustering(Clustering(version, through, 50_000, 1.0, {}, (), assigned, ()))
+    measured = tuple(replace(kind, statistics={"cohesion": 0.5}) for kind in Queries(engine).living_clusters())
+    Store(engine).add_clustering(Clustering(version, through, 50_000, 1.0, {}, measured, assigned, ()))
     return {name: _count(engine, name) - before[name] for name in names}
 
 

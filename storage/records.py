@@ -125,8 +125,8 @@ class ClusterRecord:
     Attributes:
         name: given by people; empty until then.
         parents: ids it split from.
-        coarser: identifier of its parent in the condensed tree, among the kinds of this round
-            (kinds with an equal number belong together one level up); None at the top.
+        coarser: the oldest of the kinds that have its parent in the condensed tree (kinds with an equal number belong
+            together one level up); None at the top.
         absent_rounds: rounds in a row in which its density was not found.
         last_new_picture: id of the newest picture that joined it.
         statistics: what the round measured (persistence, mean probability, ...).

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
 from storage import counters, journal, opinion, states
 from storage.chunks import chunks
@@ -221,15 +222,33 @@ def _seen(connection: Connection, cluster_id: int, extreme: Callable[..., object
     return connection.execute(select(pictures.c.ingested_at).where(pictures.c.id == member.scalar_subquery())).scalar()
 
 
+TELLING = ("size", "core_size", "first_seen", "last_seen", "coarser", "exemplars")
+"""What is worth a row of history when it changes; what a round measures is never twice the same."""
+
+
 def _remember(connection: Connection, cluster_ids: Sequence[int], revision: int) -> None:
-    """Keep how these kinds stand, for questions about the past."""
-    kept = ["size", "core_size", "first_seen", "last_seen", "coarser", "exemplars", "statistics"]
+    """Keep how those of these kinds stand that stand otherwise than before, for questions about the past."""
+    kept = (*TELLING, "statistics")
     for some in chunks(cluster_ids):
+        before = {row.cluster_id: row for row in connection.execute(_last_rows(some))}
         rows = connection.execute(
             select(clusters.c.id, *(clusters.c[name] for name in kept)).where(clusters.c.id.in_(some))
         )
-        values = [{"cluster_id": row.id, "revision": revision, **{k: getattr(row, k) for k in kept}} for row in rows]
-        connection.execute(insert(cluster_rounds), values)
+        values = [
+            {"cluster_id": row.id, "revision": revision, **{name: getattr(row, name) for name in kept}}
+            for row in rows
+            if row.id not in before or any(getattr(row, name) != getattr(before[row.id], name) for name in TELLING)
+        ]
+        if values:
+            connection.execute(insert(cluster_rounds), values)
+
+
+def _last_rows(cluster_ids: Sequence[int]) -> Select[Any]:
+    """How these kinds stood when last something was kept of them."""
+    of_each = select(cluster_rounds.c.cluster_id, func.max(cluster_rounds.c.revision).label("revision"))
+    last = of_each.where(cluster_rounds.c.cluster_id.in_(cluster_ids)).group_by(cluster_rounds.c.cluster_id).subquery()
+    same = and_(cluster_rounds.c.cluster_id == last.c.cluster_id, cluster_rounds.c.revision == last.c.revision)
+    return select(cluster_rounds).join(last, same)
 
 
 def _count(connection: Connection, moved: Moved, clustering: Clustering | None) -> None:

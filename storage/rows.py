@@ -75,6 +75,7 @@ class ClusterRow:
         parents: ids it split from.
         coarser: kinds with an equal number belong together one level up.
         exemplars: content hashes.
+        statistics: what the last round measured; as of a time, when last anything else of these changed.
     """
 
     id: int

@@ -152,6 +152,15 @@ def test_named_kind_survives_a_split_without_majority():
     assert sizes(result) == {1: 8, 100: 7, 101: 5}
 
 
+def test_kinds_that_belong_together_have_the_number_of_the_oldest_whatever_the_tree_calls_its_nodes():
+    old, new = spread({(3, 0): 10, (5, 1): 10, (7, 2): 10, (9, 3): 10})
+    before = kinds(active(3), active(5), active(7), active(9))
+    for first, second in ((41, 43), (57, 52)):
+        part = replace(drawn(new), coarser={0: None, 1: first, 2: second, 3: first})
+        result = follow(before, assigned(old), part, RoundContext(40, 0, False, lambda: 100), CONFIG)
+        assert {record.id: record.coarser for record in result.clusters} == {3: None, 5: 5, 7: 7, 9: 5}
+
+
 # -------------------------------------------------------------------- changes wait for a second round
 
 SPLIT, DISSOLVED = {(1, 0): 12, (1, 1): 8}, {(1, 0): 8, (1, 1): 7, (1, 2): 5}

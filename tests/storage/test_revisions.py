@@ -14,7 +14,7 @@ from storage.engine import open_engine
 from storage.errors import Outdated, StorageError
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType
-from storage.schema import assignments
+from storage.schema import assignments, cluster_rounds
 from storage.store import Store
 from tests.factories import Clock, assign, picture, pictures, round_of, sha
 
@@ -247,6 +247,37 @@ def test_the_past_is_as_it_was(store: Store, queries: Queries, clock: Clock) -> 
     assert (first.exemplars, first.coarser) == ((sha(1),), 3)
     assert queries.cluster(1, as_of=times[1]).children == ()
     assert queries.cluster(1, as_of=times[3]).children == (2,)
+
+
+def test_history_grows_with_what_changes_and_not_with_rounds(
+    store: Store, queries: Queries, engine: Engine, clock: Clock
+) -> None:
+    def measured(kind: int, cohesion: float, *exemplars: int) -> ClusterRecord:
+        return ClusterRecord(kind, ClusterState.ACTIVE, exemplars=exemplars, statistics={"cohesion": cohesion})
+
+    def rows() -> list[tuple[int, int]]:
+        with engine.connect() as connection:
+            kept = select(cluster_rounds.c.cluster_id, cluster_rounds.c.revision).order_by(
+                cluster_rounds.c.revision, cluster_rounds.c.cluster_id
+            )
+            return [(row.cluster_id, row.revision) for row in connection.execute(kept)]
+
+    ids = store.add(pictures(range(6)))
+    halves: dict[int, int | None] = {i: 1 + n // 3 for n, i in enumerate(ids)}
+    store.add_clustering(round_of(halves, clusters=[measured(1, 0.8, ids[0]), measured(2, 0.7, ids[3])]))
+    (late,) = store.add(pictures([6]))
+    clock.tick()
+    grown = {**halves, late: 2}
+    store.add_clustering(round_of(grown, clusters=[measured(1, 0.81, ids[0]), measured(2, 0.69, ids[3])]))
+    then = clock.now
+    clock.tick()
+    store.add_clustering(round_of(grown, clusters=[measured(1, 0.82, ids[1]), measured(2, 0.68, ids[3])]))
+    assert rows() == [(1, 1), (2, 1), (2, 2), (1, 3)]
+    assert [(kind.id, kind.size, kind.exemplars) for kind in queries.clusters(as_of=then)] == [
+        (1, 3, (sha(0),)),
+        (2, 4, (sha(3),)),
+    ]
+    assert [dict(kind.statistics) for kind in queries.clusters()] == [{"cohesion": 0.82}, {"cohesion": 0.68}]
 
 
 def test_now_is_the_newest_past(store: Store, queries: Queries, clock: Clock) -> None:
