@@ -1,6 +1,7 @@
 """The pictures most worth a person's look: those of which the agent is least certain, then what belongs nowhere.
 
-Between storage and what the last round kept (`agent.voters`). Near copies are shown once, by the one that stands for
+Between storage and what the last round kept (`agent.voters`); of pictures that it did not look at, what they were voted
+into, and how surely, is in storage. Near copies are shown once, by the one that stands for
 them; what people have placed or hidden is not shown. Imports no torch, and reads no vectors but of the piles it shows.
 """
 
@@ -32,7 +33,8 @@ class ReviewRow:
     Attributes:
         reason: `uncertain`, of a picture that has a kind; `unassigned`, of the middle of a pile that has none.
         runner_up: the kind that came second; None where there is none.
-        margin: by how much its kind is ahead; None for a pile.
+        margin: by how much its kind is ahead; at least so much, where a vote of which no more than the winner is kept
+            put it there; None for a pile.
         pile: how many pictures lie close together; 1 for a picture with a kind.
         others: content hashes of some others of the pile.
     """
@@ -58,7 +60,9 @@ def review(queries: Queries, limit: int | None) -> list[ReviewRow]:
     """
     voters, _ = voters_of(queries)
     decided = queries.decided()
-    return _uncertain(queries, voters, decided, limit) + _unassigned(queries, voters, decided, limit)
+    uncertain = [*_uncertain(queries, voters, decided, limit), *_voted(queries, voters, limit)]
+    uncertain.sort(key=lambda row: row.margin or 0.0)
+    return uncertain[:limit] + _unassigned(queries, voters, decided, limit)
 
 
 # -------------------------------------------------------------------------- uncertain
@@ -105,6 +109,14 @@ def _doubt(row: PictureRow, runner_up: int | None, names: dict[int, str], margin
         others=(),
         uri=row.uri,
     )
+
+
+def _voted(queries: Queries, voters: Voters, limit: int | None) -> list[ReviewRow]:
+    """Pictures that the round did not look at; at worst, all votes that the winner lacks went to one other kind."""
+    beyond = [i for i in queries.unsure_beyond((1 + DOUBTFUL) / 2, limit) if voters.observation(i) is None][:limit]
+    rows = queries.by_id(beyond)
+    sure = [(rows[i], rows[i].probability or 0.0) for i in beyond if i in rows]
+    return [_doubt(row, None, {}, max(0.0, 2 * probability - 1)) for row, probability in sure]
 
 
 # -------------------------------------------------------------------------- unassigned

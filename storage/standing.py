@@ -9,9 +9,10 @@ from sqlalchemy import select
 from storage import journal, opinion
 from storage.overrule import deciding, followed
 from storage.reader import Reader
-from storage.records import EventType
+from storage.records import ClusterState, EventType
 from storage.rows import PlacedRow, StandingRow
-from storage.schema import clusters, events
+from storage.schema import assignments, clusters, events, overruled, window
+from storage.visible import revision_at
 
 
 class StandingQueries(Reader):
@@ -53,6 +54,28 @@ class StandingQueries(Reader):
         with self._moment() as connection:
             seen = opinion.visible_of(connection, picture_ids)
         return [int(i) for i in seen.picture_N[seen.cluster_N == opinion.NONE]]
+
+    def unsure_beyond(self, below: float, limit: int | None) -> list[int]:
+        """Pictures outside the window that a vote put into a kind with less than this probability, least sure first.
+
+        Without those of hidden kinds and those that a correction decides; of each kind at most `limit`.
+        """
+        found: list[tuple[float, int]] = []
+        with self._moment() as connection:
+            revision = revision_at(connection, None)
+            rows = select(assignments.c.probability, assignments.c.picture_id)
+            rows = rows.where(assignments.c.probability < below, assignments.c.core.is_(False))
+            rows = rows.where(assignments.c.valid_from <= revision)
+            for table in (window, overruled):
+                rows = rows.where(assignments.c.picture_id.not_in(select(table.c.picture_id)))
+            rows = rows.order_by(assignments.c.probability, assignments.c.picture_id).limit(limit)
+            shown = select(clusters.c.id).where(clusters.c.state != ClusterState.ENDED, clusters.c.hidden.is_(False))
+            for kind in connection.execute(shown).scalars().all():
+                of_kind = rows.where(assignments.c.cluster_id == kind)
+                # asked apart, the first half is read from the front of an index
+                for still in (assignments.c.valid_to.is_(None), assignments.c.valid_to > revision):
+                    found += [(row.probability, row.picture_id) for row in connection.execute(of_kind.where(still))]
+        return [picture_id for _, picture_id in sorted(found)]
 
     def exemplars(self, cluster_id: int) -> list[int]:
         """Pictures that represent a kind, the one in the middle first."""

@@ -10,6 +10,7 @@ import pytest
 from agent.review import DOUBTFUL, UNASSIGNED, UNCERTAIN, ReviewRow, review
 from storage.errors import NotFound
 from storage.queries import Queries
+from storage.records import Assignments
 from storage.store import Store
 from tests.ballots import voters
 from tests.factories import pictures, round_of, sha
@@ -50,6 +51,21 @@ def test_the_most_uncertain_come_first_and_then_the_biggest_piles(queries: Queri
 
 def test_the_limit_counts_for_both(queries: Queries, ids: list[int]) -> None:
     assert [row.reason for row in review(queries, 1)] == [UNCERTAIN, UNASSIGNED]
+
+
+def test_what_only_a_vote_has_placed_is_among_them(store: Store, queries: Queries, ids: list[int]) -> None:
+    store.set_window(ids)
+    late = store.add(pictures(range(20, 26)))
+    chances = np.array([0.52, 0.74, 0.76, 0.4, 0.55, 0.55], dtype=np.float32)
+    kinds = np.array([ONE, ONE, ONE, TWO, TWO, TWO])
+    store.revise(Assignments(np.array(late), kinds, chances, np.zeros(6, dtype=np.bool_)))
+    store.move([sha(25)], ONE, "anna")
+    found = [row for row in review(queries, None) if row.reason == UNCERTAIN]
+    assert [row.sha256 for row in found] == [sha(n) for n in (23, 20, 3, 24, 2, 6, 21)]
+    assert [row.margin for row in found] == pytest.approx([0, 0.04, 0.05, 0.1, 0.3, 0.4, 0.48], abs=1e-6)
+    assert [row.sha256 for row in review(queries, 2)][:2] == [sha(23), sha(20)]
+    store.hide(TWO, "anna")
+    assert [row.sha256 for row in review(queries, 2)][:2] == [sha(20), sha(3)]
 
 
 def test_what_people_have_placed_or_hidden_needs_no_look(store: Store, queries: Queries, ids: list[int]) -> None:
