@@ -144,6 +144,14 @@ def test_split_without_majority_ends_the_id():
     assert result.heirs == {}
 
 
+def test_members_that_are_nowhere_now_have_no_say_about_the_id():
+    #        a   b  none
+    # 1      6   4    10
+    result = round_of({(1, 0): 6, (1, 1): 4, (1, -1): 10}, kinds(active(1, size=20)))
+    assert told(result) == [(EventType.SPLIT, 1, (100,))]
+    assert sizes(result) == {1: 6, 100: 4, -1: 10}
+
+
 def test_named_kind_survives_a_split_without_majority():
     #            a   b   c
     # 1 "cat"    8   7   5
