@@ -57,6 +57,12 @@ def test_the_last_name_counts() -> None:
     assert (faces[1].name, faces[2].name) == ("b", "c")
 
 
+def test_a_name_that_a_merge_carried_over_goes_when_the_merge_is_undone() -> None:
+    merged = past((E.RENAMED, 2, (), {"name": "a"}), (E.MERGED, 1, (2,), {"name": "a"}), (E.MERGED, 1, (3,), {}))
+    assert fold(merged)[1].name == "a"
+    assert fold([*merged, PastEvent(4, E.UNDONE, 1, detail={"event_id": 2})])[1].name == ""
+
+
 def test_hidden_and_shown_again() -> None:
     hide: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.HIDDEN, 1, (), {})
     show: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.HIDDEN, 1, (), {"hidden": False})
