@@ -227,18 +227,21 @@ class Replay:
         return {"keys": self._reservoir.keys_N, "chance": self._generator.get_state()}, meta
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
-        """Takes the pictures from `recall`; those that it no longer has are left out."""
+        """Takes the pictures from `recall`; those that it no longer has are left out.
+
+        A memory that has become smaller keeps the highest keys of the reservoir, and the newest as newest: the rest of
+        those are offered to the reservoir, as they would have been by arrivals.
+        """
         found = {o.sha256: o for o in recall([*meta["recent"], *meta["reservoir"]])}
         self._empty()
-        for sha in meta["recent"]:
-            if sha in found:
-                self._recent.append(self._place(found[sha]))
-        kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found]
-        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
+        kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found][: self.capacity - self._recent_room]
         host = self._generator.device
+        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
         numbers_N = torch.tensor(slots, dtype=torch.long, device=host)
         self._reservoir.restore(numbers_N, tensors["keys"][torch.tensor(kept, dtype=torch.long, device=host)])
-        self.repeats = {sha: int(count) for sha, count in meta["repeats"].items() if sha in found}
+        self.add([found[sha] for sha in meta["recent"] if sha in found])
+        kept_shas = set(self.shas)
+        self.repeats = {sha: int(count) for sha, count in meta["repeats"].items() if sha in kept_shas}
         self._generator.set_state(tensors["chance"])
 
     def _empty(self) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Generator
 
@@ -159,3 +161,37 @@ def test_pictures_that_are_gone_are_left_out() -> None:
     gone = {meta["recent"][0], meta["reservoir"][0]}
     second.load_state_dict(tensors, meta, lambda shas: [shot(int(sha)) for sha in shas if sha not in gone])
     assert sorted(second.sample(8).shas) == sorted({*meta["recent"], *meta["reservoir"]} - gone)
+
+
+def recall(shas: Sequence[str]) -> list[Observation]:
+    return [shot(int(sha)) for sha in shas]
+
+
+@pytest.mark.parametrize("smaller", [{"capacity": 16}, {"recent_share": 0.25}, {"recent_share": 0.0}])
+def test_a_smaller_memory_takes_the_newest_and_the_luckiest_of_a_larger_one(smaller: dict[str, Any]) -> None:
+    larger: dict[str, Any] = {"capacity": 64}
+    first, second = memory(**larger), memory(**(larger | smaller))
+    for n in range(200):
+        first.add([shot(n)])
+    tensors, meta = first.state_dict()
+    second.load_state_dict(tensors, meta, recall)
+    assert len(second) == second.capacity
+    recent, reservoir = ([int(sha) for sha in second.state_dict()[1][key]] for key in ("recent", "reservoir"))
+    assert recent == list(range(200 - len(recent), 200))
+    assert len(recent) == round(second.capacity * smaller.get("recent_share", 0.5))
+    highest = {int(sha) for sha in meta["reservoir"][: len(reservoir)]}
+    no_longer_recent = {int(sha) for sha in meta["recent"]} - set(recent)
+    assert set(reservoir) <= highest | no_longer_recent
+    assert len(highest & set(reservoir)) >= len(highest) / 2, "newcomers have lower keys but for luck"
+    for n in range(200, 300):
+        second.add([shot(n)])
+    assert len(second) == second.capacity
+
+
+def test_counts_of_what_a_smaller_memory_has_no_room_for_go() -> None:
+    first, second = memory(capacity=64), memory()
+    for n in range(64):
+        first.add([shot(n)])
+        first._count_repeat(str(n))
+    second.load_state_dict(*first.state_dict(), recall)
+    assert second.repeats == dict.fromkeys(second.shas, 1)
