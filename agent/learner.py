@@ -290,13 +290,17 @@ class Learner:
         }
         return join(tensors), meta
 
-    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
-        """Goes on from `state_dict`.
+    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> bool:
+        """Goes on from `state_dict`; False where the objective's heads are new, because it was another, or of another
+        size.
 
         Args:
             recall: gives pictures back by sha256; those that are gone are left out of memory.
+
+        Raises:
+            EncoderError: it is of another network.
         """
-        self._student.load_state_dict(part(tensors, "student"))
+        heads_go_on = self._student.load_state_dict(part(tensors, "student"))
         self._probes.published.load_state_dict(part(tensors, "published"))
         self._consolidation.load_state_dict(part(tensors, "consolidation"), meta["consolidation"])
         self._replay.load_state_dict(part(tensors, "replay"), meta["replay"], recall)
@@ -305,6 +309,7 @@ class Learner:
         self.steps, self.learned_through = meta["steps"], meta["learned_through"]
         self.unpublished, self._bad_steps, self._happenings = meta["unpublished"], 0, []
         self._drift, self._ewc_ratio = meta["drift"], meta["ewc_ratio"]
+        return heads_go_on
 
 
 def _rows_of_both_views(first: int, pictures: int, device: torch.device) -> Tensor:

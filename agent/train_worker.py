@@ -243,14 +243,16 @@ class TrainWorker:
         self._saved_at = self._clock()
 
     def restore(self) -> bool:
-        """Go on from the newest whole checkpoint; False when there is none."""
+        """Go on from the newest whole checkpoint; False when there is none.
+
+        Raises:
+            EncoderError: it is of another network.
+        """
         found = checkpoint.newest(self._checkpoints, checkpoint.LEARNER)
         if found is None:
             return False
-        self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha)
-        was, now = found.meta.get("objective"), self._config.learner.objective
-        if was != now:
-            log.warning("another objective than before: the encoder goes on, its heads start anew", was=was, now=now)
+        if not self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha):
+            log.warning("learner.objective or learner.head_dims has changed: the encoder goes on, its heads start anew")
         self.learned_through = int(found.meta["learned_through"])
         self._learner.learned_through = self.learned_through
         self._owed_views = float(found.meta["owed_views"])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from agent import checkpoint
 from agent.device import HOST
-from agent.encoder import build_encoder
+from agent.encoder import EncoderError, build_encoder
 from agent.learner import Diverged, Learner, Observation
 from tests.learners import new_learner, observation, observations, small_config, weights_of
 
@@ -215,6 +215,25 @@ def test_going_on_from_a_checkpoint_is_the_same_to_the_last_bit(tmp_path: Path, 
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert first.drift() == pytest.approx(second.drift(), abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [{"head_dims": (16, 8)}, {"objective": "byol"}])
+def test_other_heads_start_anew_on_an_encoder_that_goes_on(other: dict[str, object]) -> None:
+    first, same, second = new_learner(), new_learner(), new_learner(small_config(learner=other))
+    learn(first, 0, 16)
+    assert same.load_state_dict(*first.state_dict(), recall)
+    assert not second.load_state_dict(*first.state_dict(), recall)
+    student = weights_of(first._student.tail)
+    assert all(torch.equal(student[name], t) for name, t in second._student.tail.state_dict().items())
+    assert len(learn(second, 16, 32)) == 4
+
+
+def test_what_was_learned_by_another_network_is_refused() -> None:
+    learner = new_learner()
+    tensors, meta = learner.state_dict()
+    fewer = {key: tensor for key, tensor in tensors.items() if not key.startswith("student/teacher/stages.0")}
+    with pytest.raises(EncoderError, match="encoder.trained_blocks"):
+        new_learner().load_state_dict(fewer, meta, recall)
 
 
 def test_a_checkpoint_before_the_first_step() -> None:
