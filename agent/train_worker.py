@@ -206,6 +206,7 @@ class TrainWorker:
         unfinished = self._queries.building_version()
         if unfinished is not None:  # a full disk cut it off
             self._store.abandon_version(unfinished)
+        self._drop_retired_weights()
         drift = self._learner.drift()
         version = self._store.begin_version("", {"drift": drift, "learned_through": self.learned_through})
         teacher = copy.deepcopy(self._learner.teacher)
@@ -223,6 +224,12 @@ class TrainWorker:
         self.unpublished = False
         log.info("building an encoder version", version=version, drift=round(drift, 4))
 
+    def _drop_retired_weights(self) -> None:
+        """Weights of versions before the ready one go. Only when the next is begun: whoever reads which one is ready
+        has all the time between two versions to load it."""
+        ready = checkpoint.version_name(self._queries.ready_version())
+        checkpoint.keep_only(self._checkpoints, checkpoint.VERSION, {ready})
+
     def _window(self) -> NDArray[np.int64]:
         ids_N, key_N = self._queries.window_keys()
         exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
@@ -237,8 +244,9 @@ class TrainWorker:
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
         meta["idle_views"] = self._idle_views
-        checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
-        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep)
+        name = checkpoint.learner_name(self._learner.steps)
+        checkpoint.save(self._checkpoints, name, tensors, meta)
+        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep, last=name)
         self._store.set_state("learned_through", self.learned_through)
         self._saved_at = self._clock()
 

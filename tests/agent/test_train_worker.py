@@ -140,6 +140,43 @@ def test_what_was_learned_is_published_when_nothing_more_comes(
     assert not worker.step(draining=True)
 
 
+def test_weights_of_versions_before_the_ready_one_are_not_kept(
+    worker: TrainWorker, store: Store, embedding: Embedding, tmp_path: Path
+) -> None:
+    for first in range(0, 32, 8):
+        store.add([stored(n) for n in range(first, first + 8)])
+        while worker.step(draining=True):
+            pass
+        if first < 24:
+            store.publish_version(embedding.built[-1][0])
+    assert [version for version, _ in embedding.built] == [2, 3, 4, 5]
+    kept = {path.stem for path in (tmp_path / "checkpoints").glob("version-*.json")}
+    assert kept == {checkpoint.version_name(4), checkpoint.version_name(5)}, "the ready one, and the one being built"
+
+
+def test_what_is_learned_after_a_torn_checkpoint_is_not_lost_when_people_forget(
+    worker: TrainWorker, store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    store.add([stored(n) for n in range(32)])
+    worker.save()
+    while worker.step():
+        pass
+    worker.save()
+    folder = tmp_path / "checkpoints"
+    for tensors in folder.glob(f"{checkpoint.learner_name(worker._learner.steps)}.*.safetensors"):
+        tensors.write_bytes(b"torn")
+    again = new_worker(store, queries, embedding, folder, clock_s)
+    with pytest.warns(UserWarning, match="torn"):
+        assert again.restore()
+    assert again.step()
+    store.forget([again._learner.remembered()[0]], "anna")
+    again.forget_what_is_gone()
+    assert again.learned_through == 8
+    found = checkpoint.newest(folder, checkpoint.LEARNER)
+    assert found is not None
+    assert found.meta["learned_through"] == 8
+
+
 def test_a_version_that_a_full_disk_cut_off_is_begun_again(
     worker: TrainWorker,
     store: Store,
