@@ -186,7 +186,9 @@ class Agent:
         from agent.train_worker import TrainWorker
 
         learner = Learner(self._config, encoder, device)
-        worker = TrainWorker(learner, self._store, self._queries, embedding, self._config, self._checkpoints)
+        worker = TrainWorker(
+            learner, self._store, self._queries, embedding, self._config, self._checkpoints, stop=self._stop.is_set
+        )
         if worker.restore():
             log.info("learning goes on", learned_through=worker.learned_through)
         return worker

@@ -19,7 +19,7 @@ from agent import checkpoint
 from agent.config import Config
 from agent.embed_worker import EmbedWorker
 from agent.encoder import square
-from agent.learner import Diverged, Learner, Observation, Step
+from agent.learner import Diverged, Learner, Observation, Step, never
 from agent.publication import PUBLISHING, publication_was_cut_off
 from agent.thumbnail import pixels_of
 from agent.window import choose_window
@@ -39,6 +39,9 @@ class TrainWorker:
     """Pays the learning debt, publishes encoder versions and keeps the learner's checkpoints.
 
     Used by one thread, which calls `step` until it is told to stop.
+
+    Args:
+        stop: asked between the updates of a batch, which may be many; what they cost stays owed.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class TrainWorker:
         config: Config,
         checkpoints: Path,
         clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = never,
     ) -> None:
         self._learner = learner
         self._store = store
@@ -58,6 +62,7 @@ class TrainWorker:
         self._config = config
         self._checkpoints = checkpoints
         self._clock = clock
+        self._stop = stop
         self._owed_views = 0.0
         self._idle_views = 0.0
         self._short_since: float | None = None
@@ -127,9 +132,10 @@ class TrainWorker:
     def _learn(self, batch: Sequence[StoredPicture]) -> None:
         self._refresh_kinds()
         observations = [self._observation(picture) for picture in batch]
-        updates = self._affordable_updates(len(observations))
+        updates, cost = self._affordable_updates(len(observations)), self._learner.views_per_update(len(observations))
         self._learner.learned_through = batch[-1].id
-        steps = self._learner.observe(observations, updates)
+        steps = self._learner.observe(observations, updates, self._stop)
+        self._owed_views += self._learner.unmade * cost
         self.learned_through = batch[-1].id
         self.unpublished = self.unpublished or bool(steps)
         self._report(steps)
@@ -179,9 +185,14 @@ class TrainWorker:
                 for s in steps
             ]
         )
-        events = [Event(EventType(kind), detail=dict(detail)) for s in steps for kind, detail in s.events]
-        if events:
-            self._store.add_events(events)
+        self._tell()
+
+    def _tell(self) -> None:
+        """What the learner noticed becomes events."""
+        noticed = self._learner.happenings
+        if noticed:
+            self._store.add_events([Event(EventType(kind), detail=dict(detail)) for kind, detail in noticed])
+            noticed.clear()  # not before: what could not be written is told later
 
     @property
     def debt_views(self) -> float:
@@ -273,6 +284,7 @@ class TrainWorker:
 
     def _roll_back(self, why: str) -> None:
         """Back to the last checkpoint, and past the batches in between: pause when that happens again at once."""
+        self._tell()
         self._failures += 1
         through = self._learner.learned_through
         log.error("learning diverged, going back to the last checkpoint", why=why)

@@ -111,8 +111,8 @@ def test_the_born_network_is_left_as_it_was() -> None:
 def test_protection_starts_at_the_born_network() -> None:
     learner = new_learner()
     born = weights_of(learner.teacher)
-    events = [e for start in range(0, 32, 8) for s in learner.observe(STREAM[start : start + 8], 2) for e in s.events]
-    assert ("consolidated", {"reason": "birth", "consolidations": 1}) in events
+    learn(learner, 0, 32)
+    assert ("consolidated", {"reason": "birth", "consolidations": 1}) in learner.happenings
     anchor = learner._consolidation.ewc.state_dict()
     assert all(torch.equal(anchor[f"anchor.{name}"], p) for name, p in born.items())
 
@@ -129,14 +129,14 @@ def test_protection_keeps_the_student_near_its_anchor() -> None:
 
 def test_consolidation_by_the_timer() -> None:
     learner = new_learner(small_config(ewc={"every_pictures": 16}))
-    events = [e for start in range(0, 64, 8) for s in learner.observe(STREAM[start : start + 8], 1) for e in s.events]
-    assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:2] == ["birth", "timer"]
+    learn(learner, 0, 64, updates=1)
+    assert [detail["reason"] for kind, detail in learner.happenings if kind == "consolidated"][:2] == ["birth", "timer"]
 
 
 def test_a_network_that_knows_nothing_at_birth_is_not_held_there() -> None:
     learner = new_learner(small_config(ewc={"every_pictures": 16, "from_birth": False}))
-    events = [e for start in range(0, 64, 8) for s in learner.observe(STREAM[start : start + 8], 1) for e in s.events]
-    assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:1] == ["timer"]
+    learn(learner, 0, 64, updates=1)
+    assert [detail["reason"] for kind, detail in learner.happenings if kind == "consolidated"][:1] == ["timer"]
 
 
 def test_a_shift_is_noticed_and_what_was_before_it_is_protected() -> None:
@@ -149,11 +149,30 @@ def test_a_shift_is_noticed_and_what_was_before_it_is_protected() -> None:
         learner.observe(known[start : start + 10], 0)
     before = weights_of(learner._consolidation.snapshot)
     learner.observe(strange, 1)
-    steps = learner.rehearse()
-    events = dict(learner._happenings) | {kind: detail for step in steps for kind, detail in step.events}
     anchor = learner._consolidation.ewc.state_dict()
-    assert learner._consolidation.ewc.consolidations == 2, events
+    assert learner._consolidation.ewc.consolidations == 2, learner.happenings
     assert all(torch.equal(anchor[f"anchor.{name}"], p) for name, p in before.items())
+
+
+def test_what_was_noticed_waits_in_the_checkpoint_until_somebody_takes_note(tmp_path: Path) -> None:
+    first, second = new_learner(), new_learner()
+    learn(first, 0, 32, updates=0)
+    assert [kind for kind, _ in first.happenings] == ["consolidated"]
+    tensors, meta = first.state_dict()
+    loaded = checkpoint.load(checkpoint.save(tmp_path, "x", tensors, meta))
+    second.load_state_dict(loaded.tensors, loaded.meta, recall)
+    assert second.happenings == first.happenings
+
+
+def test_it_can_be_stopped_between_updates_and_says_how_many_it_left() -> None:
+    learner = new_learner()
+    looks = iter([False, False, True])
+    assert len(learner.observe(STREAM[:8], 5, stop=lambda: next(looks))) == 2
+    assert learner.unmade == 3
+    assert learner.learned_through == 8
+    assert set(learner.remembered()) == {o.sha256 for o in STREAM[:8]}
+    assert len(learner.observe(STREAM[8:16], 2)) == 2
+    assert learner.unmade == 0
 
 
 def test_drift_starts_at_nought_grows_and_starts_again_when_published() -> None:

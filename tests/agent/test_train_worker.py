@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from torch import nn
 
 from agent import checkpoint
-from agent.learner import Diverged
+from agent.learner import Diverged, Learner, Step
 from agent.thumbnail import encode_thumbnail
 from agent.train_worker import FILL_S, TrainWorker
 from storage.queries import Queries
@@ -246,6 +247,75 @@ def test_what_people_had_forgotten_leaves_memory_and_checkpoint(
     assert newest is not None
     assert remembered[0] not in str(newest.meta)
     assert remembered[1] in str(newest.meta)
+
+
+def finite(learner: Learner) -> Step:
+    learner.steps += 1
+    return Step(learner.steps, 0.5, 0.0, 1.0, 0.0, 0.0, 16)
+
+
+def test_it_stops_between_the_updates_of_a_batch_and_owes_the_rest_after_a_restart(
+    store: Store,
+    queries: Queries,
+    embedding: Embedding,
+    tmp_path: Path,
+    clock_s: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step takes a second, and somebody stops the agent in the second one of ten."""
+
+    def one_second(learner: Learner, stream: object) -> Step:
+        clock_s.now += 1
+        return finite(learner)
+
+    monkeypatch.setattr(Learner, "_make_step", one_second)
+    config = learners.small_config(learner={"views_per_picture": 20.0}, publish={"drift": 1.0})
+
+    def started(stop: Callable[[], bool]) -> TrainWorker:
+        learner: Any = learners.new_learner(config)
+        return TrainWorker(learner, store, queries, embedding, config, tmp_path, clock_s, stop=stop)  # type: ignore[arg-type]
+
+    store.add([stored(n) for n in range(16)])
+    stopped = started(lambda: clock_s.now >= 2)
+    assert stopped.step()
+    assert clock_s.now == 2
+    stopped.save()
+    again = started(lambda: False)
+    assert again.restore()
+    assert again.learned_through == 8
+    while again.step():
+        pass
+    # 10 updates of 16 views for the first batch, of which 8 were left; then of 32 views, for there is memory
+    assert again._learner.steps == 2 + (8 * 16 + 8 * 20) // 32
+
+
+def test_what_was_noticed_is_told_without_a_single_step(
+    worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learner, "_make_step", lambda *_: None)
+    monkeypatch.setattr(worker._learner._consolidation, "notice", lambda *_: [("shift_detected", {"novelty": 0.5})])
+    store.add([stored(n) for n in range(8)])
+    assert worker.step()
+    assert [event.type for event in queries.history()] == [EventType.SHIFT_DETECTED]
+    worker.save()
+    assert worker.restore()
+    worker.step()
+    assert len(queries.history()) == 1, "it is told once"
+
+
+def test_what_was_noticed_in_a_batch_that_diverges_is_told(
+    worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.save()
+
+    def diverge(*_: object) -> None:
+        worker._learner.happenings.append(("shift_detected", {"novelty": 0.5}))
+        raise Diverged("loss is nan")
+
+    monkeypatch.setattr(worker._learner, "observe", diverge)
+    store.add([stored(n) for n in range(8)])
+    assert worker.step()
+    assert [event.type for event in queries.history()] == [EventType.SHIFT_DETECTED]
 
 
 def test_divergence_goes_back_to_the_checkpoint_and_then_pauses(
