@@ -20,7 +20,7 @@ from agent.config import Config
 from agent.consolidation import Consolidation, Happening
 from agent.device import HOST, autocast, host_values, upload
 from agent.encoder import TAIL_PIXELS_AT_ONCE, Encoder, in_parts, training_px
-from agent.objective import alignment, near_copies
+from agent.objective import alignment, near_copies, one_burst
 from agent.parts import join, part
 from agent.probes import Probes
 from agent.replay import Observation, Pictures, Recall, Replay
@@ -153,7 +153,7 @@ class Learner:
             return None
 
         features = self._trunk_of_views(pictures)
-        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        never_negative_NN = self._never_negative(pictures)
         replayed_R = _rows_of_both_views(len(stream), len(pictures), self._device)
         with autocast(self._device):
             student_2ND = in_parts(self._student.tail, features, self._at_once)
@@ -168,6 +168,13 @@ class Learner:
         self._advance()
 
         return Step(self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, 2 * len(pictures))
+
+    def _never_negative(self, pictures: Pictures) -> Tensor:
+        """`(N, N)` bool: pairs that show the same thing, by what the born network sees or by when they were taken."""
+        settings = self._config.learner
+        burst_NN = one_burst(pictures.taken_N, pictures.source_N, settings.burst_s)
+        alike_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        return alike_NN | upload(burst_NN, self._device)
 
     def _trunk_of_views(self, pictures: Pictures) -> Tensor:
         """Two random views of each picture as the trunk sees them, which student and teacher share."""
@@ -213,7 +220,7 @@ class Learner:
         objective = self._student.objective
         pictures = self._replay.sample(self._config.ewc.fisher_samples)
         features = self._trunk_of_views(pictures)
-        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), self._config.learner.near_copy)
+        never_negative_NN = self._never_negative(pictures)
         with torch.no_grad(), autocast(self._device):
             targets_2NP = objective.targets(model(features))
         views = features.view(2, len(pictures), *features.shape[1:])

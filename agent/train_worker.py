@@ -20,6 +20,7 @@ from agent.config import Config
 from agent.embed_worker import EmbedWorker
 from agent.encoder import square
 from agent.learner import Diverged, Learner, Observation, Step, never
+from agent.moments import captured_s
 from agent.publication import PUBLISHING, publication_was_cut_off
 from agent.thumbnail import pixels_of
 from agent.window import choose_window
@@ -167,7 +168,14 @@ class TrainWorker:
 
     def _observation(self, picture: StoredPicture) -> Observation:
         pixels_CHW = square(pixels_of(picture.thumbnail), self._learner.side_px)
-        return Observation(picture.id, picture.sha256, pixels_CHW, picture.innate_D.astype(np.float32))
+        return Observation(
+            picture.id,
+            picture.sha256,
+            pixels_CHW,
+            picture.innate_D.astype(np.float32),
+            source="" if picture.place is None else picture.place.source,
+            taken_s=captured_s(picture),
+        )
 
     def _report(self, steps: Sequence[Step]) -> None:
         self._store.add_steps(

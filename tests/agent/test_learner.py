@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,20 @@ def test_near_duplicates_are_not_learned_from() -> None:
     assert learner.observe(copies, 4) == []
     assert learner.repeats() == {o.sha256: 1 for o in batch}
     assert len(learner.observe([*copies[:4], *STREAM[8:12]], 4)) == 2
+
+
+def test_frames_of_a_burst_are_nobodys_negatives() -> None:
+    """Three views of kinds that the born network tells apart, taken within a second; the rest a minute apart."""
+
+    def repelling(burst_s: float) -> list[tuple[int, int]]:
+        learner = new_learner(small_config(learner={"burst_s": burst_s, "near_copy": 1.0}))
+        taken = [replace(o, source="door", taken_s=60.0 * i) for i, o in enumerate(STREAM[:8])]
+        taken[3:6] = [replace(o, taken_s=180 + 0.4 * i) for i, o in enumerate(taken[3:6])]
+        never = learner._never_negative(learner._replay.collect(taken))
+        return [(i, j) for i, j in never.nonzero().tolist() if i < j]
+
+    assert repelling(3.0) == [(3, 4), (3, 5), (4, 5)]
+    assert repelling(0.0) == []
 
 
 def test_rehearsal_uses_memory_alone() -> None:

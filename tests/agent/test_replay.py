@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,7 @@ def test_half_is_the_newest_and_half_from_all_before() -> None:
 
 def test_bytes_are_bounded_too() -> None:
     replay = Replay(ReplayConfig(capacity=100_000, capacity_mb=1), 112, 64, Generator().manual_seed(0))
-    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * (64 + OUTLINE_PX**2 + 1))
+    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * (64 + OUTLINE_PX**2 + 1) + 16)
 
 
 def test_pictures_come_back_as_they_were() -> None:
@@ -47,6 +48,19 @@ def test_pictures_come_back_as_they_were() -> None:
     for sha, pixels, innate in zip(sample.shas, sample.pixels_NCHW, sample.innate_ND, strict=True):
         assert (pixels == int(sha)).all()
         assert innate[int(sha)] == 1
+
+
+def test_pictures_come_back_with_where_and_when_they_were_taken() -> None:
+    replay, restarted = memory(), memory()
+    seen = [replace(shot(n), source=f"camera {n % 2}", taken_s=None if n == 3 else 100.0 + n) for n in range(4)]
+    replay.add(seen)
+    by_sha = {o.sha256: o for o in seen}
+    restarted.load_state_dict(*replay.state_dict(), lambda shas: [by_sha[sha] for sha in shas])
+    for one in (replay.sample(4), restarted.sample(4), replay.collect(seen)):
+        order = [int(sha) for sha in one.shas]
+        assert [None if math.isnan(t) else t for t in one.taken_N.tolist()] == [by_sha[sha].taken_s for sha in one.shas]
+        same = one.source_N.view(-1, 1) == one.source_N
+        assert same.tolist() == [[(a - b) % 2 == 0 for b in order] for a in order]
 
 
 def test_a_sample_has_no_picture_twice_and_takes_what_there_is() -> None:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from torch import nn
 
 from agent import checkpoint
-from agent.learner import Diverged, Learner, Step
+from agent.learner import Diverged, Learner, Observation, Step
 from agent.thumbnail import encode_thumbnail
 from agent.train_worker import FILL_S, TrainWorker
 from storage.queries import Queries
-from storage.records import EventType, PictureRecord
+from storage.records import EventType, LocationRecord, PictureRecord
 from storage.store import Store
 from tests import learners
 from tests.factories import EPOCH, location, sha
@@ -287,6 +288,27 @@ def test_it_stops_between_the_updates_of_a_batch_and_owes_the_rest_after_a_resta
         pass
     # 10 updates of 16 views for the first batch, of which 8 were left; then of 32 views, for there is memory
     assert again._learner.steps == 2 + (8 * 16 + 8 * 20) // 32
+
+
+def test_the_learner_is_told_when_pictures_were_taken_not_when_files_were_written(
+    worker: TrainWorker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[Sequence[Observation]] = []
+    observe = worker._learner.observe
+
+    def noted(batch: Sequence[Observation], *rest: Any) -> list[Step]:
+        batches.append(batch)
+        return observe(batch, *rest)
+
+    monkeypatch.setattr(worker._learner, "observe", noted)
+    written_ns = round(EPOCH.timestamp() * 1e9)
+    by_file = [LocationRecord(f"/in/{n}.jpg", "/in", 9, written_ns) for n in range(4)]
+    by_camera = [LocationRecord(f"/data/frames/door/{n}.jpg", "door", 9, written_ns) for n in range(4, 8)]
+    store.add([replace(stored(n), location=place) for n, place in enumerate(by_file + by_camera)])
+    assert worker.step()
+    ((*observations,),) = batches
+    assert [o.taken_s for o in observations] == [None] * 4 + [EPOCH.timestamp()] * 4
+    assert {o.source for o in observations[4:]} == {"door"}
 
 
 def test_what_was_noticed_is_told_without_a_single_step(
