@@ -252,6 +252,9 @@ class LearnerConfig(Section):
     )
     teacher_decay: float = Field(0.99, ge=0, lt=1, description="of the exponential moving average, per step")
     warmup_steps: int = Field(20, ge=0)
+    compile: bool = Field(
+        False, description="have torch.compile translate the trained blocks; needs a compiler, and minutes at the start"
+    )
 
 
 class ReplayConfig(Section):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from agent.byol import Byol
+from agent.compiled import compile_in_place
 from agent.config import LearnerConfig
 from agent.device import HOST, has_fused_adamw, host_values
 from agent.encoder import Encoder, load_tail, same_shapes
@@ -27,12 +28,17 @@ class Student:
         tail: what is trained.
         objective: owns the heads, which are trained too.
         teacher: exponential moving average of `tail`, per step.
+
+    Raises:
+        CompilerError: `config.compile` is asked for, and there is no compiler.
     """
 
     def __init__(self, config: LearnerConfig, encoder: Encoder, seed: int, device: torch.device) -> None:
         self._config = config
         self.tail = encoder.new_tail().to(device)
         self.teacher = encoder.new_tail().to(device).requires_grad_(False)
+        if config.compile:
+            compile_in_place([self.tail, self.teacher], device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.objective = build_objective(config, encoder.dim).to(device)
