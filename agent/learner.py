@@ -246,8 +246,13 @@ class Learner:
         self._replay.balance_by(kind_of)
 
     def repeats(self) -> dict[str, int]:
-        """sha256 of a remembered picture -> near duplicates of it that were turned away."""
-        return dict(self._replay.repeats)
+        """sha256 -> near duplicates of it that were turned away: of what is remembered, and of what has left since
+        `mark_repeats_noted`."""
+        return {**self._replay.left, **self._replay.repeats}
+
+    def mark_repeats_noted(self) -> None:
+        """Somebody has written down how often pictures came that are no longer remembered."""
+        self._replay.left.clear()
 
     def forget(self, shas: Sequence[str]) -> None:
         """Removes pictures from memory for good."""

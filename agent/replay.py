@@ -85,6 +85,7 @@ class Replay:
 
     Attributes:
         repeats: sha256 of a kept picture -> how many near duplicates of it were turned away.
+        left: the same of pictures that were kept once, until somebody clears it.
     """
 
     def __init__(self, config: ReplayConfig, side_px: int, dim: int, generator: Generator) -> None:
@@ -106,6 +107,7 @@ class Replay:
         self._reservoir = BalancedReservoir(self.capacity - self._recent_room, self._groups_of, generator)
         self._kinds: Mapping[str, int] = {}
         self.repeats: dict[str, int] = {}
+        self.left: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._sha_of)
@@ -215,10 +217,14 @@ class Replay:
             self._innate[slot] = 0
             self._outline[slot] = 0
         self._release(sorted(gone))
+        for sha in shas:
+            self.left.pop(sha, None)
 
     def _release(self, slots: Sequence[int]) -> None:
         for slot in slots:
-            self.repeats.pop(self._sha_of.pop(slot), None)
+            sha256 = self._sha_of.pop(slot)
+            if sha256 in self.repeats:
+                self.left[sha256] = self.repeats.pop(sha256)
             self._free.append(slot)
 
     def _slots(self) -> list[int]:
@@ -276,6 +282,8 @@ class Replay:
 
     def _empty(self) -> None:
         self._sha_of.clear()
+        self.repeats.clear()
+        self.left.clear()
         self._recent.clear()
         self._free = list(range(self.capacity, -1, -1))
 

@@ -260,6 +260,8 @@ class TrainWorker:
     def save(self, keep: int = 2) -> None:
         """Write the learner's whole state under a temporary name, then rename; keep the last ones."""
         self.forget_what_is_gone()
+        self._store.note_repeats(self._learner.repeats())
+        self._learner.mark_repeats_noted()
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
         meta["idle_views"] = self._idle_views

@@ -174,11 +174,13 @@ class PictureDetail:
     Attributes:
         uris: where it lies.
         belonged: where it has belonged, oldest first.
+        repeats: near copies of it that came and were not learned from.
     """
 
     picture: PictureRow
     uris: tuple[str, ...]
     belonged: tuple[BelongedRow, ...]
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)

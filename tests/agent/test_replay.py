@@ -135,12 +135,16 @@ def test_novelty_is_the_distance_to_what_is_remembered() -> None:
     torch.testing.assert_close(novelty, torch.tensor([1.0, 0.0]))
 
 
-def test_counts_are_forgotten_with_their_picture() -> None:
+def test_counts_leave_with_their_picture() -> None:
     replay = memory(dim=64)
     for n in range(300):
         replay.add([shot(n)])
         replay._count_repeat(str(n))
     assert len(replay.repeats) == len(replay) == 8
+    assert len(replay.left) == 292, "until somebody has written them down"
+    replay.forget(["0", replay.shas[0]])
+    assert len(replay.repeats) == 7
+    assert len(replay.left) == 291
 
 
 def test_forgotten_pictures_are_gone() -> None:

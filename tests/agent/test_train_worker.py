@@ -311,6 +311,21 @@ def test_the_learner_is_told_when_pictures_were_taken_not_when_files_were_writte
     assert {o.source for o in observations[4:]} == {"door"}
 
 
+def test_how_often_a_picture_came_stays_with_it_when_it_leaves_the_memory(
+    store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    """A copy of the first picture comes at once, and then more pictures than there is room for."""
+    config = learners.small_config(learner={"views_per_picture": 0.1}, replay={"capacity": 8, "near_duplicate": 0.98})
+    worker: Any = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)  # type: ignore[arg-type]
+    store.add([stored(0), replace(stored(0), sha256=sha(100)), *(stored(n) for n in range(1, 39))])
+    while worker.step():
+        pass
+    assert sha(0) not in worker._learner._replay
+    worker.save()
+    assert queries.picture(sha(0)).repeats == 1
+    assert queries.picture(sha(1)).repeats == 0
+
+
 def test_what_was_noticed_is_told_without_a_single_step(
     worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

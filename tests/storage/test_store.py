@@ -249,3 +249,12 @@ def test_a_picture_is_read_once_with_the_place_where_it_was_found_first(store: S
     store.mark_missing([picture(1).location.uri])
     assert [one.place for one in queries.pictures_after(0, 9)] == [picture(1).location]
     assert [one.place for one in queries.pictures_by_sha([sha(1)])] == [picture(1).location]
+
+
+def test_repeats_are_noted_and_not_counted_twice(store: Store, queries: Queries) -> None:
+    store.add(pictures(range(2)))
+    store.note_repeats({})
+    for told in (2, 3, 1):
+        store.note_repeats({sha(0): told, sha(99): 7})
+    assert queries.picture(sha(0)).repeats == 3
+    assert queries.picture(sha(1)).repeats == 0
