@@ -23,6 +23,7 @@ import torch
 from sqlalchemy import Engine
 
 from agent.address import addresses
+from agent.birth import birth_of, require_same_birth
 from agent.catalogue import StoreCatalogue
 from agent.cluster_worker import run_cluster_process
 from agent.config import Config
@@ -31,7 +32,6 @@ from agent.device import resolve_device
 from agent.embed_worker import EmbedWorker
 from agent.embedder import Embedder
 from agent.encoder import Encoder, build_encoder
-from agent.errors import ConfigError
 from agent.inbox import Inbox
 from agent.learning import Learning
 from agent.patience import Patience
@@ -123,12 +123,8 @@ class Agent:
 
     def _claim_network(self) -> None:
         """A data directory belongs to the network whose embeddings it holds."""
-        born = self._config.encoder.model_dump(mode="json", include={"backbone", "weights", "image_px"})
-        self._store.ensure_born(born)
-        begun = self._queries.version(BORN).config
-        if begun != born:
-            remedy = "set encoder.* back, or give another --data"
-            raise ConfigError(f"these data were begun with {begun}, not {born}; {remedy}")
+        self._store.ensure_born(birth_of(self._config))
+        require_same_birth(self._queries.version(BORN).config, self._config)
         unfinished = self._queries.building_version()
         if unfinished is not None:
             self._store.abandon_version(unfinished)
@@ -190,7 +186,9 @@ class Agent:
         from agent.train_worker import TrainWorker
 
         learner = Learner(self._config, encoder, device)
-        worker = TrainWorker(learner, self._store, self._queries, embedding, self._config, self._checkpoints)
+        worker = TrainWorker(
+            learner, self._store, self._queries, embedding, self._config, self._checkpoints, stop=self._stop.is_set
+        )
         if worker.restore():
             log.info("learning goes on", learned_through=worker.learned_through)
         return worker

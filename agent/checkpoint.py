@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from torch import Tensor
 
 LEARNER = "learner-"
 """Prefix of the names of the learner's own checkpoints."""
+VERSION = "version-"
+"""Prefix of the names of encoder versions' weights."""
 
 
 def version_name(version: int) -> str:
     """Name of the checkpoint of an encoder version's weights."""
-    return f"version-{version:06d}"
+    return f"{VERSION}{version:06d}"
 
 
 def learner_name(steps: int) -> str:
@@ -122,13 +124,23 @@ def newest(folder: Path, prefix: str = "") -> Checkpoint | None:
     return None
 
 
-def prune(folder: Path, prefix: str, keep: int) -> None:
-    """Deletes all but the last `keep` by name, and what a kill left half written."""
-    for path in _saved(folder, prefix)[:-keep]:
-        path.with_name(f"{path.name}.json").unlink()
-    named = {path.name for path in _saved(folder, prefix)}
+def prune(folder: Path, prefix: str, keep: int, last: str) -> None:
+    """Deletes all but the `keep` that end with `last` by name, and what a kill left half written.
+
+    Args:
+        last: the one that was just written. What comes after it by name is torn: it was gone back behind of.
+    """
+    names = [path.name for path in _saved(folder, prefix) if path.name <= last]
+    keep_only(folder, prefix, set(names[-keep:]))
+
+
+def keep_only(folder: Path, prefix: str, names: Collection[str]) -> None:
+    """Deletes all but these, and what a kill left half written."""
+    for path in _saved(folder, prefix):
+        if path.name not in names:
+            path.with_name(f"{path.name}.json").unlink()
     for tensors in folder.glob(f"{prefix}*.safetensors"):
-        if tensors.name.split(".")[0] not in named:
+        if tensors.name.split(".")[0] not in names:
             tensors.unlink()
     for part in folder.glob(f".{prefix}*.part"):
         part.unlink()

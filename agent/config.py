@@ -247,8 +247,14 @@ class LearnerConfig(Section):
     grad_clip: float = Field(5.0, gt=0, description="largest gradient norm")
     align: float = Field(0.5, ge=0, description="weight of the alignment to the teacher on replayed pictures")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which two pictures are never negatives")
+    burst_s: float = Field(
+        3.0, ge=0, description="pictures of one source taken within so long are never negatives either; 0 turns it off"
+    )
     teacher_decay: float = Field(0.99, ge=0, lt=1, description="of the exponential moving average, per step")
     warmup_steps: int = Field(20, ge=0)
+    compile: bool = Field(
+        False, description="have torch.compile translate the trained blocks; needs a compiler, and minutes at the start"
+    )
 
 
 class ReplayConfig(Section):

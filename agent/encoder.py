@@ -24,7 +24,7 @@ from agent.small import SMALL_DIM, SmallNet
 from agent.split import split
 from agent.weights import EncoderError, load_backbone
 
-__all__ = ["Encoder", "EncoderError", "build_encoder", "square", "training_px"]
+__all__ = ["Encoder", "EncoderError", "build_encoder", "load_tail", "same_shapes", "square", "training_px"]
 
 PIXELS_AT_ONCE = 2**18
 """What the trunk sees at once on a host, so that what its layers hand on stays in the caches."""
@@ -52,11 +52,32 @@ class Encoder(nn.Module):
         return features
 
     def new_tail(self, state: Mapping[str, Tensor] | None = None) -> nn.Module:
-        """A copy of the tail of its own, with the weights of `state` if given."""
+        """A copy of the tail of its own, with the weights of `state` if given.
+
+        Raises:
+            EncoderError: those are weights of another tail.
+        """
         tail = copy.deepcopy(self.tail)
         if state is not None:
-            tail.load_state_dict(dict(state))
+            load_tail(tail, state)
         return tail
+
+
+def load_tail(tail: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Gives a tail the weights that were learned, in place.
+
+    Raises:
+        EncoderError: those are weights of another tail.
+    """
+    if not same_shapes(tail.state_dict(), state):
+        raise EncoderError("what was learned is of another network, or of more or fewer of its blocks; "
+                           "set encoder.* back, above all encoder.trained_blocks, or give another --data")  # fmt: skip
+    tail.load_state_dict(dict(state))
+
+
+def same_shapes(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether the weights of the one fit into the other."""
+    return {key: tensor.shape for key, tensor in one.items()} == {key: tensor.shape for key, tensor in other.items()}
 
 
 class _Trunk(nn.Module):

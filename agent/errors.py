@@ -3,6 +3,7 @@
     ConfigError                          2   a setting, a flag, a file of settings
     agent.weights.EncoderError           2   the network that was asked for cannot be had
     agent.device.DeviceError             2   the device that was asked for is not there
+    agent.compiled.CompilerError         2   torch.compile was asked for, and has no compiler
     storage.errors.StorageError          3   the memory cannot be read or written
     agent.checkpoint.CheckpointError     3   a checkpoint is missing or torn
     agent.sources.protocol.SourceError   4   a watched folder cannot be used

@@ -8,7 +8,7 @@ pictures, 2N views (the first views of all, then the second views of all), D dim
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,13 @@ from agent.config import Config
 from agent.consolidation import Consolidation, Happening
 from agent.device import HOST, autocast, host_values, upload
 from agent.encoder import TAIL_PIXELS_AT_ONCE, Encoder, in_parts, training_px
-from agent.objective import alignment, near_copies
+from agent.objective import alignment, near_copies, one_burst
 from agent.parts import join, part
 from agent.probes import Probes
 from agent.replay import Observation, Pictures, Recall, Replay
 from agent.student import Student
 
-__all__ = ["Diverged", "Learner", "Observation", "Step"]
+__all__ = ["Diverged", "Learner", "Observation", "Step", "never"]
 
 MEASURE_EVERY = 20
 """Steps between measurements of drift and of EWC's share, which cost more than the numbers of each step."""
@@ -49,7 +49,6 @@ class Step:
     Attributes:
         ewc_ratio: EWC's pull as a share of the student's movement; like `drift`, as last measured.
         views: augmented pictures that it cost.
-        events: type and detail of what was noticed since the last step.
     """
 
     step: int
@@ -59,7 +58,11 @@ class Step:
     ewc_ratio: float
     drift: float
     views: int
-    events: tuple[Happening, ...] = ()
+
+
+def never() -> bool:
+    """Nobody stops it."""
+    return False
 
 
 class Learner:
@@ -70,6 +73,8 @@ class Learner:
         learned_through: id of the last picture observed.
         unpublished: the teacher has moved since `mark_published`.
         steps: gradient steps made in all.
+        unmade: updates of the last call that were not made because it was stopped.
+        happenings: type and detail of what was noticed; whoever has taken note of it clears the list.
     """
 
     def __init__(self, config: Config, encoder: Encoder, device: torch.device) -> None:
@@ -84,13 +89,14 @@ class Learner:
         self._chance = Generator(HOST).manual_seed(config.seed + 1)
         self._consolidation = Consolidation(config.ewc, encoder.tail)
         self._probes = Probes(encoder.new_tail().requires_grad_(False))
-        self._happenings: list[Happening] = []
         self._bad_steps = 0
         self._drift = 0.0
         self._ewc_ratio = 0.0
         self.steps = 0
         self.learned_through = 0
         self.unpublished = False
+        self.unmade = 0
+        self.happenings: list[Happening] = []
 
     @property
     def teacher(self) -> nn.Module:
@@ -99,13 +105,14 @@ class Learner:
 
     # ---------------------------------------------------------------- learning
 
-    def observe(self, batch: Sequence[Observation], updates: int) -> list[Step]:
+    def observe(self, batch: Sequence[Observation], updates: int, stop: Callable[[], bool] = never) -> list[Step]:
         """Learns from new pictures, mixed with replayed ones.
 
         Args:
             batch: pictures of the stream, in order. Near duplicates of what is remembered are only counted, and
                 updates shrink by their share.
             updates: gradient steps that the batch pays for.
+            stop: asked before each of them; once true, no more are made, and `unmade` says how many are left.
 
         Raises:
             Diverged: three steps in a row were not finite.
@@ -115,8 +122,8 @@ class Learner:
         fresh, novelty_N = self._replay.admit(batch)
         enough = len(self._replay) >= min(self._config.ewc.fisher_samples, self._replay.capacity)
         losses_of = self._losses_of_samples if enough else None
-        self._happenings += self._consolidation.notice(novelty_N, self.teacher, losses_of)
-        steps = self._make_steps(self._replay.collect(fresh), math.ceil(updates * len(fresh) / len(batch)))
+        self.happenings += self._consolidation.notice(novelty_N, self.teacher, losses_of)
+        steps = self._make_steps(self._replay.collect(fresh), math.ceil(updates * len(fresh) / len(batch)), stop)
         self._replay.add(fresh)
         self._draw_probes()
         self.learned_through = max(self.learned_through, batch[-1].picture_id)
@@ -128,10 +135,14 @@ class Learner:
         Raises:
             Diverged: three steps in a row were not finite.
         """
-        return self._make_steps(self._replay.collect([]), updates)
+        return self._make_steps(self._replay.collect([]), updates, never)
 
-    def _make_steps(self, stream: Pictures, updates: int) -> list[Step]:
-        steps = (self._make_step(stream) for _ in range(updates))
+    def _make_steps(self, stream: Pictures, updates: int, stop: Callable[[], bool]) -> list[Step]:
+        self.unmade = updates
+        steps: list[Step | None] = []
+        while self.unmade > 0 and not stop():
+            steps.append(self._make_step(stream))
+            self.unmade -= 1
         return [step for step in steps if step is not None]
 
     def _make_step(self, stream: Pictures) -> Step | None:
@@ -142,7 +153,7 @@ class Learner:
             return None
 
         features = self._trunk_of_views(pictures)
-        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        never_negative_NN = self._never_negative(pictures)
         replayed_R = _rows_of_both_views(len(stream), len(pictures), self._device)
         with autocast(self._device):
             student_2ND = in_parts(self._student.tail, features, self._at_once)
@@ -156,10 +167,14 @@ class Learner:
             return None
         self._advance()
 
-        events, self._happenings = tuple(self._happenings), []
-        return Step(
-            self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, 2 * len(pictures), events
-        )
+        return Step(self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, 2 * len(pictures))
+
+    def _never_negative(self, pictures: Pictures) -> Tensor:
+        """`(N, N)` bool: pairs that show the same thing, by what the born network sees or by when they were taken."""
+        settings = self._config.learner
+        burst_NN = one_burst(pictures.taken_N, pictures.source_N, settings.burst_s)
+        alike_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
+        return alike_NN | upload(burst_NN, self._device)
 
     def _trunk_of_views(self, pictures: Pictures) -> Tensor:
         """Two random views of each picture as the trunk sees them, which student and teacher share."""
@@ -205,7 +220,7 @@ class Learner:
         objective = self._student.objective
         pictures = self._replay.sample(self._config.ewc.fisher_samples)
         features = self._trunk_of_views(pictures)
-        never_negative_NN = near_copies(upload(pictures.innate_ND, self._device), self._config.learner.near_copy)
+        never_negative_NN = self._never_negative(pictures)
         with torch.no_grad(), autocast(self._device):
             targets_2NP = objective.targets(model(features))
         views = features.view(2, len(pictures), *features.shape[1:])
@@ -231,8 +246,13 @@ class Learner:
         self._replay.balance_by(kind_of)
 
     def repeats(self) -> dict[str, int]:
-        """sha256 of a remembered picture -> near duplicates of it that were turned away."""
-        return dict(self._replay.repeats)
+        """sha256 -> near duplicates of it that were turned away: of what is remembered, and of what has left since
+        `mark_repeats_noted`."""
+        return {**self._replay.left, **self._replay.repeats}
+
+    def mark_repeats_noted(self) -> None:
+        """Somebody has written down how often pictures came that are no longer remembered."""
+        self._replay.left.clear()
 
     def forget(self, shas: Sequence[str]) -> None:
         """Removes pictures from memory for good."""
@@ -287,24 +307,31 @@ class Learner:
             "probes": self._probes.shas,
             "replay": replay_meta,
             "consolidation": consolidation_meta,
+            "happenings": list(self.happenings),
         }
         return join(tensors), meta
 
-    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
-        """Goes on from `state_dict`.
+    def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> bool:
+        """Goes on from `state_dict`; False where the objective's heads are new, because it was another, or of another
+        size.
 
         Args:
             recall: gives pictures back by sha256; those that are gone are left out of memory.
+
+        Raises:
+            EncoderError: it is of another network.
         """
-        self._student.load_state_dict(part(tensors, "student"))
+        heads_go_on = self._student.load_state_dict(part(tensors, "student"))
         self._probes.published.load_state_dict(part(tensors, "published"))
         self._consolidation.load_state_dict(part(tensors, "consolidation"), meta["consolidation"])
         self._replay.load_state_dict(part(tensors, "replay"), meta["replay"], recall)
         self._chance.set_state(part(tensors, "chance")["state"])
         self._set_probes(self._replay.collect(sorted(recall(meta["probes"]), key=lambda o: o.sha256)))
         self.steps, self.learned_through = meta["steps"], meta["learned_through"]
-        self.unpublished, self._bad_steps, self._happenings = meta["unpublished"], 0, []
+        self.unpublished, self._bad_steps = meta["unpublished"], 0
+        self.happenings = [(kind, detail) for kind, detail in meta.get("happenings", [])]
         self._drift, self._ewc_ratio = meta["drift"], meta["ewc_ratio"]
+        return heads_go_on
 
 
 def _rows_of_both_views(first: int, pictures: int, device: torch.device) -> Tensor:

@@ -21,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from agent.birth import as_born
 from agent.checkpoint import CheckpointError
 from agent.config import Config
 from agent.cores import share_cores
@@ -103,8 +104,7 @@ class Newcomers:
 
         device = resolve_device(config.device)
         # the network whose vectors are stored, whatever the environment says by now
-        born = config.encoder.model_copy(update=queries.version(BORN).config)
-        self._encoder = build_encoder(born, config.seed).to(device)
+        self._encoder = build_encoder(*as_born(config, queries.version(BORN).config)).to(device)
         self._checkpoints = data / "checkpoints"
         self._queries = queries
         self._tails = published_tails(self._encoder, queries, self._checkpoints)

@@ -81,3 +81,21 @@ def near_copies(innate_ND: Tensor, cosine: float, at_most: float = 0.25) -> Tens
     cosine_NN = (innate_ND @ innate_ND.T).masked_fill(itself, -1)
     least = cosine_NN.flatten().kthvalue(max(1, math.ceil((1 - at_most) * cosine_NN.numel()))).values
     return itself | ((cosine_NN > cosine) & (cosine_NN > least))
+
+
+def one_burst(taken_N: Tensor, source_N: Tensor, within_s: float, at_most: float = 0.25) -> Tensor:
+    """`(N, N)` bool: pairs of pictures of one source that were taken within so long of each other; symmetric.
+
+    Args:
+        taken_N: float64 seconds; NaN where nobody knows, which is nobody's burst.
+        source_N: whole numbers.
+        within_s: 0 for no pair at all.
+        at_most: share of the pairs, the closest in time. Where all were taken at once there would be nothing left to
+            tell apart.
+    """
+    gap_NN = (taken_N.view(-1, 1) - taken_N).abs()
+    alone_NN = (source_N.view(-1, 1) != source_N) | gap_NN.isnan()
+    alone_NN.fill_diagonal_(True)
+    gap_NN = gap_NN.masked_fill(alone_NN, math.inf)
+    most = gap_NN.flatten().kthvalue(1 + math.floor(at_most * (gap_NN.numel() - 1))).values
+    return (gap_NN <= within_s) & (gap_NN < most) & (within_s > 0)

@@ -16,6 +16,7 @@ def published_tails(encoder: Encoder, queries: Queries, checkpoints: Path) -> di
 
     Raises:
         CheckpointError: the checkpoint is missing or torn.
+        EncoderError: it is of another network.
     """
     version = queries.ready_version()
     return {} if version == BORN else {version: tail_of(version, encoder, checkpoints)}
@@ -26,5 +27,6 @@ def tail_of(version: int, encoder: Encoder, checkpoints: Path) -> nn.Module:
 
     Raises:
         CheckpointError: its checkpoint is missing or torn.
+        EncoderError: it is of another network.
     """
     return encoder.new_tail(checkpoint.load(checkpoints / checkpoint.version_name(version)).tensors)

@@ -6,6 +6,8 @@ at training resolution. It knows nothing of networks. Shapes: N pictures, S side
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,12 +36,16 @@ class Observation:
     Attributes:
         pixels_CHW: uint8 RGB, `(3, S, S)` with S = `agent.encoder.training_px(image_px)`.
         innate_D: float32, of any length.
+        source: the folder or camera that it came from.
+        taken_s: when it was taken, in seconds since 1970; None where nobody knows.
     """
 
     picture_id: int
     sha256: str
     pixels_CHW: Tensor
     innate_D: NDArray[np.float32]
+    source: str = ""
+    taken_s: float | None = None
 
 
 Recall = Callable[[Sequence[str]], Sequence[Observation]]
@@ -48,11 +54,18 @@ Recall = Callable[[Sequence[str]], Sequence[Observation]]
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A batch of them: uint8 `(N, 3, S, S)` and unit float32 `(N, D)`, on the host."""
+    """A batch of them: uint8 `(N, 3, S, S)` and unit float32 `(N, D)`, on the host.
+
+    Attributes:
+        taken_N: float64 seconds, NaN where nobody knows.
+        source_N: int64; equal numbers are one source.
+    """
 
     shas: list[str]
     pixels_NCHW: Tensor
     innate_ND: Tensor
+    taken_N: Tensor
+    source_N: Tensor
 
     def __len__(self) -> int:
         return len(self.shas)
@@ -62,6 +75,8 @@ class Pictures:
             self.shas + other.shas,
             torch.cat([self.pixels_NCHW, other.pixels_NCHW]),
             torch.cat([self.innate_ND, other.innate_ND]),
+            torch.cat([self.taken_N, other.taken_N]),
+            torch.cat([self.source_N, other.source_N]),
         )
 
 
@@ -70,10 +85,11 @@ class Replay:
 
     Attributes:
         repeats: sha256 of a kept picture -> how many near duplicates of it were turned away.
+        left: the same of pictures that were kept once, until somebody clears it.
     """
 
     def __init__(self, config: ReplayConfig, side_px: int, dim: int, generator: Generator) -> None:
-        bytes_each = 3 * side_px**2 + 4 * (dim + OUTLINE_PX**2 + 1)
+        bytes_each = 3 * side_px**2 + 4 * (dim + OUTLINE_PX**2 + 1) + 2 * 8
         self.capacity = min(config.capacity, config.capacity_mb * 2**20 // bytes_each)
         self._config = config
         self._generator = generator
@@ -83,12 +99,15 @@ class Replay:
         self._pixels = torch.empty((self.capacity + 1, 3, side_px, side_px), dtype=torch.uint8, device=host)
         self._innate = torch.zeros((self.capacity + 1, dim), device=host)
         self._outline = torch.zeros((self.capacity + 1, OUTLINE_PX**2 + 1), device=host)
+        self._taken = torch.empty(self.capacity + 1, dtype=torch.float64, device=host)
+        self._source = torch.empty(self.capacity + 1, dtype=torch.long, device=host)
         self._sha_of: dict[int, str] = {}
         self._free = list(range(self.capacity, -1, -1))
         self._recent: deque[int] = deque()
         self._reservoir = BalancedReservoir(self.capacity - self._recent_room, self._groups_of, generator)
         self._kinds: Mapping[str, int] = {}
         self.repeats: dict[str, int] = {}
+        self.left: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._sha_of)
@@ -112,10 +131,15 @@ class Replay:
     def collect(self, batch: Sequence[Observation]) -> Pictures:
         """The batch as tensors."""
         if not batch:
-            return Pictures([], self._pixels[:0], self._innate[:0])
+            return self._take([])
         innate_ND = torch.from_numpy(np.stack([o.innate_D for o in batch])).to(self._innate)
+        taken = [math.nan if o.taken_s is None else o.taken_s for o in batch]
         return Pictures(
-            [o.sha256 for o in batch], torch.stack([o.pixels_CHW for o in batch]), F.normalize(innate_ND, dim=1)
+            [o.sha256 for o in batch],
+            torch.stack([o.pixels_CHW for o in batch]),
+            F.normalize(innate_ND, dim=1),
+            torch.tensor(taken, dtype=torch.float64, device=self._taken.device),
+            torch.tensor([_number_of(o.source) for o in batch], device=self._source.device),
         )
 
     def admit(self, batch: Sequence[Observation]) -> tuple[list[Observation], Tensor]:
@@ -176,6 +200,8 @@ class Replay:
         self._pixels[slot] = picture.pixels_NCHW[0]
         self._innate[slot] = picture.innate_ND[0]
         self._outline[slot] = outlines(picture.pixels_NCHW)[0]
+        self._taken[slot] = picture.taken_N[0]
+        self._source[slot] = picture.source_N[0]
         self._sha_of[slot] = observation.sha256
         return slot
 
@@ -191,10 +217,14 @@ class Replay:
             self._innate[slot] = 0
             self._outline[slot] = 0
         self._release(sorted(gone))
+        for sha in shas:
+            self.left.pop(sha, None)
 
     def _release(self, slots: Sequence[int]) -> None:
         for slot in slots:
-            self.repeats.pop(self._sha_of.pop(slot), None)
+            sha256 = self._sha_of.pop(slot)
+            if sha256 in self.repeats:
+                self.left[sha256] = self.repeats.pop(sha256)
             self._free.append(slot)
 
     def _slots(self) -> list[int]:
@@ -214,7 +244,13 @@ class Replay:
 
     def _take(self, slots: Sequence[int]) -> Pictures:
         index = torch.tensor(slots, dtype=torch.long, device=self._generator.device)
-        return Pictures([self._sha_of[s] for s in slots], self._pixels[index], self._innate[index])
+        return Pictures(
+            [self._sha_of[s] for s in slots],
+            self._pixels[index],
+            self._innate[index],
+            self._taken[index],
+            self._source[index],
+        )
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and JSON values; pictures by sha256 alone."""
@@ -227,24 +263,34 @@ class Replay:
         return {"keys": self._reservoir.keys_N, "chance": self._generator.get_state()}, meta
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any], recall: Recall) -> None:
-        """Takes the pictures from `recall`; those that it no longer has are left out."""
+        """Takes the pictures from `recall`; those that it no longer has are left out.
+
+        A memory that has become smaller keeps the highest keys of the reservoir, and the newest as newest: the rest of
+        those are offered to the reservoir, as they would have been by arrivals.
+        """
         found = {o.sha256: o for o in recall([*meta["recent"], *meta["reservoir"]])}
         self._empty()
-        for sha in meta["recent"]:
-            if sha in found:
-                self._recent.append(self._place(found[sha]))
-        kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found]
-        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
+        kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found][: self.capacity - self._recent_room]
         host = self._generator.device
+        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
         numbers_N = torch.tensor(slots, dtype=torch.long, device=host)
         self._reservoir.restore(numbers_N, tensors["keys"][torch.tensor(kept, dtype=torch.long, device=host)])
-        self.repeats = {sha: int(count) for sha, count in meta["repeats"].items() if sha in found}
+        self.add([found[sha] for sha in meta["recent"] if sha in found])
+        kept_shas = set(self.shas)
+        self.repeats = {sha: int(count) for sha, count in meta["repeats"].items() if sha in kept_shas}
         self._generator.set_state(tensors["chance"])
 
     def _empty(self) -> None:
         self._sha_of.clear()
+        self.repeats.clear()
+        self.left.clear()
         self._recent.clear()
         self._free = list(range(self.capacity, -1, -1))
+
+
+def _number_of(source: str) -> int:
+    """A number of the name, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8).digest(), signed=True)
 
 
 def outlines(pixels_NCHW: Tensor) -> Tensor:

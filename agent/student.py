@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from agent.byol import Byol
+from agent.compiled import compile_in_place
 from agent.config import LearnerConfig
 from agent.device import HOST, has_fused_adamw, host_values
-from agent.encoder import Encoder
+from agent.encoder import Encoder, load_tail, same_shapes
 from agent.ewc import StreamEWC
 from agent.objective import Objective
 from agent.parts import join, load_optimizer_state, optimizer_state, part
@@ -27,12 +28,17 @@ class Student:
         tail: what is trained.
         objective: owns the heads, which are trained too.
         teacher: exponential moving average of `tail`, per step.
+
+    Raises:
+        CompilerError: `config.compile` is asked for, and there is no compiler.
     """
 
     def __init__(self, config: LearnerConfig, encoder: Encoder, seed: int, device: torch.device) -> None:
         self._config = config
         self.tail = encoder.new_tail().to(device)
         self.teacher = encoder.new_tail().to(device).requires_grad_(False)
+        if config.compile:
+            compile_in_place([self.tail, self.teacher], device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.objective = build_objective(config, encoder.dim).to(device)
@@ -88,14 +94,21 @@ class Student:
             }
         )
 
-    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Goes on from `state_dict`; from that of another objective with new heads and a new optimizer."""
-        self.tail.load_state_dict(part(tensors, "student"))
-        self.teacher.load_state_dict(part(tensors, "teacher"))
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Goes on from `state_dict`; False where that has another objective, or heads of another size, so that the
+        heads and the optimizer are new.
+
+        Raises:
+            EncoderError: it is of another network.
+        """
+        load_tail(self.tail, part(tensors, "student"))
+        load_tail(self.teacher, part(tensors, "teacher"))
         heads = part(tensors, self._config.objective)
-        if heads:
-            self.objective.load_state_dict(heads)
-            load_optimizer_state(self._optimizer, part(tensors, "optimizer"))
+        if not same_shapes(self.objective.state_dict(), heads):
+            return False
+        self.objective.load_state_dict(heads)
+        load_optimizer_state(self._optimizer, part(tensors, "optimizer"))
+        return True
 
 
 def build_objective(config: LearnerConfig, dim: int) -> Objective:

@@ -19,7 +19,8 @@ from agent import checkpoint
 from agent.config import Config
 from agent.embed_worker import EmbedWorker
 from agent.encoder import square
-from agent.learner import Diverged, Learner, Observation, Step
+from agent.learner import Diverged, Learner, Observation, Step, never
+from agent.moments import captured_s
 from agent.publication import PUBLISHING, publication_was_cut_off
 from agent.thumbnail import pixels_of
 from agent.window import choose_window
@@ -39,6 +40,9 @@ class TrainWorker:
     """Pays the learning debt, publishes encoder versions and keeps the learner's checkpoints.
 
     Used by one thread, which calls `step` until it is told to stop.
+
+    Args:
+        stop: asked between the updates of a batch, which may be many; what they cost stays owed.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class TrainWorker:
         config: Config,
         checkpoints: Path,
         clock: Callable[[], float] = time.monotonic,
+        stop: Callable[[], bool] = never,
     ) -> None:
         self._learner = learner
         self._store = store
@@ -58,6 +63,7 @@ class TrainWorker:
         self._config = config
         self._checkpoints = checkpoints
         self._clock = clock
+        self._stop = stop
         self._owed_views = 0.0
         self._idle_views = 0.0
         self._short_since: float | None = None
@@ -127,9 +133,10 @@ class TrainWorker:
     def _learn(self, batch: Sequence[StoredPicture]) -> None:
         self._refresh_kinds()
         observations = [self._observation(picture) for picture in batch]
-        updates = self._affordable_updates(len(observations))
+        updates, cost = self._affordable_updates(len(observations)), self._learner.views_per_update(len(observations))
         self._learner.learned_through = batch[-1].id
-        steps = self._learner.observe(observations, updates)
+        steps = self._learner.observe(observations, updates, self._stop)
+        self._owed_views += self._learner.unmade * cost
         self.learned_through = batch[-1].id
         self.unpublished = self.unpublished or bool(steps)
         self._report(steps)
@@ -161,7 +168,14 @@ class TrainWorker:
 
     def _observation(self, picture: StoredPicture) -> Observation:
         pixels_CHW = square(pixels_of(picture.thumbnail), self._learner.side_px)
-        return Observation(picture.id, picture.sha256, pixels_CHW, picture.innate_D.astype(np.float32))
+        return Observation(
+            picture.id,
+            picture.sha256,
+            pixels_CHW,
+            picture.innate_D.astype(np.float32),
+            source="" if picture.place is None else picture.place.source,
+            taken_s=captured_s(picture),
+        )
 
     def _report(self, steps: Sequence[Step]) -> None:
         self._store.add_steps(
@@ -179,9 +193,14 @@ class TrainWorker:
                 for s in steps
             ]
         )
-        events = [Event(EventType(kind), detail=dict(detail)) for s in steps for kind, detail in s.events]
-        if events:
-            self._store.add_events(events)
+        self._tell()
+
+    def _tell(self) -> None:
+        """What the learner noticed becomes events."""
+        noticed = self._learner.happenings
+        if noticed:
+            self._store.add_events([Event(EventType(kind), detail=dict(detail)) for kind, detail in noticed])
+            noticed.clear()  # not before: what could not be written is told later
 
     @property
     def debt_views(self) -> float:
@@ -206,6 +225,7 @@ class TrainWorker:
         unfinished = self._queries.building_version()
         if unfinished is not None:  # a full disk cut it off
             self._store.abandon_version(unfinished)
+        self._drop_retired_weights()
         drift = self._learner.drift()
         version = self._store.begin_version("", {"drift": drift, "learned_through": self.learned_through})
         teacher = copy.deepcopy(self._learner.teacher)
@@ -223,6 +243,12 @@ class TrainWorker:
         self.unpublished = False
         log.info("building an encoder version", version=version, drift=round(drift, 4))
 
+    def _drop_retired_weights(self) -> None:
+        """Weights of versions before the ready one go. Only when the next is begun: whoever reads which one is ready
+        has all the time between two versions to load it."""
+        ready = checkpoint.version_name(self._queries.ready_version())
+        checkpoint.keep_only(self._checkpoints, checkpoint.VERSION, {ready})
+
     def _window(self) -> NDArray[np.int64]:
         ids_N, key_N = self._queries.window_keys()
         exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
@@ -234,23 +260,28 @@ class TrainWorker:
     def save(self, keep: int = 2) -> None:
         """Write the learner's whole state under a temporary name, then rename; keep the last ones."""
         self.forget_what_is_gone()
+        self._store.note_repeats(self._learner.repeats())
+        self._learner.mark_repeats_noted()
         tensors, meta = self._learner.state_dict()
         meta = {**meta, "learned_through": self.learned_through, "owed_views": self._owed_views}
         meta["idle_views"] = self._idle_views
-        checkpoint.save(self._checkpoints, checkpoint.learner_name(self._learner.steps), tensors, meta)
-        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep)
+        name = checkpoint.learner_name(self._learner.steps)
+        checkpoint.save(self._checkpoints, name, tensors, meta)
+        checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep, last=name)
         self._store.set_state("learned_through", self.learned_through)
         self._saved_at = self._clock()
 
     def restore(self) -> bool:
-        """Go on from the newest whole checkpoint; False when there is none."""
+        """Go on from the newest whole checkpoint; False when there is none.
+
+        Raises:
+            EncoderError: it is of another network.
+        """
         found = checkpoint.newest(self._checkpoints, checkpoint.LEARNER)
         if found is None:
             return False
-        self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha)
-        was, now = found.meta.get("objective"), self._config.learner.objective
-        if was != now:
-            log.warning("another objective than before: the encoder goes on, its heads start anew", was=was, now=now)
+        if not self._learner.load_state_dict(found.tensors, found.meta, self._observations_by_sha):
+            log.warning("learner.objective or learner.head_dims has changed: the encoder goes on, its heads start anew")
         self.learned_through = int(found.meta["learned_through"])
         self._learner.learned_through = self.learned_through
         self._owed_views = float(found.meta["owed_views"])
@@ -263,6 +294,7 @@ class TrainWorker:
 
     def _roll_back(self, why: str) -> None:
         """Back to the last checkpoint, and past the batches in between: pause when that happens again at once."""
+        self._tell()
         self._failures += 1
         through = self._learner.learned_through
         log.error("learning diverged, going back to the last checkpoint", why=why)

@@ -164,7 +164,8 @@ class Trial:
     def _take_in(self, steps: Sequence[Step]) -> None:
         """What steps cost and noticed; a new version where they have moved the teacher far enough."""
         self._views += sum(step.views for step in steps)
-        self._happenings += [{"arrived": len(self._arrived), "type": kind} for s in steps for kind, _ in s.events]
+        self._happenings += [{"arrived": len(self._arrived), "type": kind} for kind, _ in self._learner.happenings]
+        self._learner.happenings.clear()
         if self._learner.drift() > self._config.publish.drift:
             self._publish()
 

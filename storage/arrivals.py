@@ -5,7 +5,7 @@ Functions on an open write transaction; `Store.add` owns the transaction. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 
@@ -172,6 +172,13 @@ def _location_values(picture_id: int, location: LocationRecord, at: datetime) ->
 def _set_missing(connection: Connection, row_ids: Sequence[int], at: datetime) -> None:
     for some in chunks(row_ids):
         connection.execute(update(locations).where(locations.c.id.in_(some)).values(missing_at=at))
+
+
+def note_repeats(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Near copies of pictures by content hash; the highest number that was ever told stays."""
+    this = pictures.c.sha256 == bindparam("of_sha256")
+    raised = update(pictures).where(this, pictures.c.repeats < bindparam("count")).values(repeats=bindparam("count"))
+    connection.execute(raised, [{"of_sha256": sha256, "count": count} for sha256, count in counts.items()])
 
 
 def mark_missing(connection: Connection, uris: Sequence[str], at: datetime) -> None:

@@ -38,10 +38,12 @@ class ChangeQueries(Reader):
             picture = picture_of(connection, picture_id, as_of)
             if picture is None:
                 raise NotFound(f"there was no picture {sha256} at that time")
+            repeats = select(pictures.c.repeats).where(pictures.c.id == picture_id)
             return PictureDetail(
                 picture=picture,
                 uris=tuple(connection.execute(lies.order_by(locations.c.id)).scalars()),
                 belonged=tuple(_belonged(connection, picture_id, as_of)),
+                repeats=connection.execute(repeats).scalar_one(),
             )
 
     def changes(

@@ -20,7 +20,7 @@ from storage.archive import ArchiveQueries
 from storage.chunks import chunks
 from storage.errors import NotFound
 from storage.overrule import Fact
-from storage.records import Assignments, ClusterRecord, ClusterState, EventType, Vectors, VersionState
+from storage.records import Assignments, ClusterRecord, ClusterState, EventType, LocationRecord, Vectors, VersionState
 from storage.rows import ClusteringRow, StoredPicture, VersionRow
 from storage.schema import (
     assignments,
@@ -340,13 +340,25 @@ def _blobs(connection: Connection, query: Select[Any], key: Any, ids: Sequence[i
 
 
 def _stored_pictures() -> Select[Any]:
-    query = select(pictures.c.id, pictures.c.sha256, thumbnails.c.image, innate.c.vector)
+    places = locations.alias()
+    first = select(func.min(places.c.id)).where(places.c.picture_id == pictures.c.id)
     joined = pictures.join(thumbnails, thumbnails.c.picture_id == pictures.c.id)
-    return query.select_from(joined.join(innate, innate.c.picture_id == pictures.c.id))
+    joined = joined.join(innate, innate.c.picture_id == pictures.c.id)
+    joined = joined.join(locations, locations.c.id == first.scalar_subquery(), isouter=True)
+    of_place = (locations.c.uri, locations.c.source, locations.c.size_bytes, locations.c.mtime_ns)
+    of_picture = (pictures.c.id, pictures.c.sha256, pictures.c.captured_at, thumbnails.c.image, innate.c.vector)
+    return select(*of_picture, *of_place).select_from(joined)
 
 
 def _stored(row: Row[Any]) -> StoredPicture:
-    return StoredPicture(id=row.id, sha256=row.sha256, thumbnail=row.image, innate_D=from_bytes(row.vector))
+    return StoredPicture(
+        id=row.id,
+        sha256=row.sha256,
+        thumbnail=row.image,
+        innate_D=from_bytes(row.vector),
+        captured_at=row.captured_at,
+        place=None if row.uri is None else LocationRecord(row.uri, row.source, row.size_bytes, row.mtime_ns),
+    )
 
 
 def _record(row: Row[Any], parents: tuple[int, ...], placed: bool) -> ClusterRecord:

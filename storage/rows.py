@@ -9,17 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.records import ClusterState, EventType, Vectors, VersionState
+from storage.records import ClusterState, EventType, LocationRecord, Vectors, VersionState
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """What training needs of a picture; `innate_D` is float16."""
+    """What training needs of a picture.
+
+    Attributes:
+        innate_D: float16.
+        captured_at: when it was taken, or else its file written.
+        place: where it was found first; None where that is not known.
+    """
 
     id: int
     sha256: str
     thumbnail: bytes
     innate_D: Vectors
+    captured_at: datetime
+    place: LocationRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +175,13 @@ class PictureDetail:
     Attributes:
         uris: where it lies.
         belonged: where it has belonged, oldest first.
+        repeats: near copies of it that came and were not learned from.
     """
 
     picture: PictureRow
     uris: tuple[str, ...]
     belonged: tuple[BelongedRow, ...]
+    repeats: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSIONS = ("0001", "0002", "0003", "0004")
+SCHEMA_VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema this program can read, oldest first; the last one is its own."""
 
 COUNTERS = ("pictures", "rejected", "pending", "unassigned", "behind", "next_cluster", "next_version")
@@ -88,6 +88,7 @@ pictures = Table(
     Column("ingested_at", Utc, nullable=False),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
+    Column("repeats", Integer, nullable=False, server_default="0"),
     Index(None, "captured_at"),
     Index(None, "ingested_at"),
     sqlite_autoincrement=True,  # an id that was forgotten is never given again

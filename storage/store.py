@@ -94,6 +94,16 @@ class Store:
             arrivals.add_rejections(connection, rejections, at)
         return [ids[record.sha256] for record in pictures]
 
+    def note_repeats(self, counts: Mapping[str, int]) -> None:
+        """sha256 -> near copies of that picture that came so far; a lower number than the one before changes nothing.
+
+        So what is learned again after a restart is not counted twice.
+        """
+        if not counts:
+            return
+        with self._engine.begin() as connection:
+            arrivals.note_repeats(connection, counts)
+
     def mark_missing(self, uris: Sequence[str]) -> None:
         """Nothing lies at these places any more; their pictures stay."""
         with self._engine.begin() as connection:

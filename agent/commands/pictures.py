@@ -76,6 +76,7 @@ def picture(
             "sha256": row.sha256, "status": row.status, "kind": row.cluster_id, "name": row.cluster_name,
             "probability": row.probability, "core": row.is_core, "taken": row.captured_at,
             "arrived": row.ingested_at, "lies at": detail.uris,
+            "repeats": detail.repeats,
         }
     )  # fmt: skip
     print("\nbelonged")

@@ -78,3 +78,15 @@ def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: 
     ]  # fmt: skip
     assert folder.observer in ("native", "polling")
     assert folder.observer_why
+
+
+def test_data_of_a_random_network_belong_to_its_seed(data: Path, engine: Engine, watched: Path) -> None:
+    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    reseeded = config(watched).model_copy(update={"seed": 1})
+    with pytest.raises(ConfigError, match="seed is 1"):
+        Agent(reseeded, data, database_url(data), engine, threading.Event())
+
+
+def test_data_that_do_not_tell_their_seed_go_on(data: Path, engine: Engine, watched: Path) -> None:
+    Store(engine).ensure_born({"backbone": "small", "weights": "none", "image_px": 16})
+    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()

@@ -99,7 +99,7 @@ def test_pruning_keeps_the_last_and_leaves_others_alone(tmp_path: Path) -> None:
         save(tmp_path, number)
     (tmp_path / ".learner-009.json.part").write_bytes(b"half")
     (tmp_path / "learner-009.abc.safetensors").write_bytes(b"no manifest")
-    checkpoint.prune(tmp_path, "learner-", keep=2)
+    checkpoint.prune(tmp_path, "learner-", keep=2, last="learner-004")
     assert sorted({path.name.split(".")[0] for path in tmp_path.iterdir()}) == [
         "learner-003",
         "learner-004",
@@ -107,3 +107,25 @@ def test_pruning_keeps_the_last_and_leaves_others_alone(tmp_path: Path) -> None:
     ]
     assert len(list(tmp_path.iterdir())) == 6
     assert checkpoint.load(tmp_path / "version-1").tensors.keys() == TENSORS.keys()
+
+
+def test_pruning_never_takes_a_torn_one_for_the_one_that_was_just_written(tmp_path: Path) -> None:
+    """A torn one is the last by name: what came before it was gone back to, and saved after fewer steps."""
+    for number in (400, 500):
+        save(tmp_path, number)
+    (torn,) = tmp_path.glob("learner-500*.safetensors")
+    torn.write_bytes(b"")
+    save(tmp_path, 480)
+    checkpoint.prune(tmp_path, "learner-", keep=1, last="learner-480")
+    assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"learner-480"}
+    found = checkpoint.newest(tmp_path, "learner-")
+    assert found is not None
+    assert found.name == "learner-480"
+
+
+def test_only_the_named_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        save(tmp_path, number)
+    checkpoint.keep_only(tmp_path, "learner-", {"learner-001", "learner-003", "learner-007"})
+    assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"learner-001", "learner-003"}
+    assert checkpoint.load(tmp_path / "learner-001").meta == {"number": 1}

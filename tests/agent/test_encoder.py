@@ -50,6 +50,12 @@ def test_a_new_tail_is_a_copy_with_the_weights_given() -> None:
     assert all(p.any() for p in encoder.tail.parameters() if p.ndim == 4)
 
 
+def test_weights_of_a_tail_of_other_blocks_are_refused_with_the_remedy() -> None:
+    fewer = build_encoder(EncoderConfig(trained_blocks=3, image_px=32), seed=0)
+    with pytest.raises(EncoderError, match="set encoder.* back, above all encoder.trained_blocks"):
+        fewer.new_tail(bundled_encoder().tail.state_dict())
+
+
 def test_random_weights_follow_the_seed_and_leave_the_global_generator_alone() -> None:
     config = EncoderConfig(backbone="small", weights="none", image_px=16)
     state = torch.random.get_rng_state()

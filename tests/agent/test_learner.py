@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from agent import checkpoint
 from agent.device import HOST
-from agent.encoder import build_encoder
+from agent.encoder import EncoderError, build_encoder
 from agent.learner import Diverged, Learner, Observation
 from tests.learners import new_learner, observation, observations, small_config, weights_of
 
@@ -83,6 +84,20 @@ def test_near_duplicates_are_not_learned_from() -> None:
     assert len(learner.observe([*copies[:4], *STREAM[8:12]], 4)) == 2
 
 
+def test_frames_of_a_burst_are_nobodys_negatives() -> None:
+    """Three views of kinds that the born network tells apart, taken within a second; the rest a minute apart."""
+
+    def repelling(burst_s: float) -> list[tuple[int, int]]:
+        learner = new_learner(small_config(learner={"burst_s": burst_s, "near_copy": 1.0}))
+        taken = [replace(o, source="door", taken_s=60.0 * i) for i, o in enumerate(STREAM[:8])]
+        taken[3:6] = [replace(o, taken_s=180 + 0.4 * i) for i, o in enumerate(taken[3:6])]
+        never = learner._never_negative(learner._replay.collect(taken))
+        return [(i, j) for i, j in never.nonzero().tolist() if i < j]
+
+    assert repelling(3.0) == [(3, 4), (3, 5), (4, 5)]
+    assert repelling(0.0) == []
+
+
 def test_rehearsal_uses_memory_alone() -> None:
     learner = new_learner()
     assert learner.rehearse() == []
@@ -111,8 +126,8 @@ def test_the_born_network_is_left_as_it_was() -> None:
 def test_protection_starts_at_the_born_network() -> None:
     learner = new_learner()
     born = weights_of(learner.teacher)
-    events = [e for start in range(0, 32, 8) for s in learner.observe(STREAM[start : start + 8], 2) for e in s.events]
-    assert ("consolidated", {"reason": "birth", "consolidations": 1}) in events
+    learn(learner, 0, 32)
+    assert ("consolidated", {"reason": "birth", "consolidations": 1}) in learner.happenings
     anchor = learner._consolidation.ewc.state_dict()
     assert all(torch.equal(anchor[f"anchor.{name}"], p) for name, p in born.items())
 
@@ -129,14 +144,14 @@ def test_protection_keeps_the_student_near_its_anchor() -> None:
 
 def test_consolidation_by_the_timer() -> None:
     learner = new_learner(small_config(ewc={"every_pictures": 16}))
-    events = [e for start in range(0, 64, 8) for s in learner.observe(STREAM[start : start + 8], 1) for e in s.events]
-    assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:2] == ["birth", "timer"]
+    learn(learner, 0, 64, updates=1)
+    assert [detail["reason"] for kind, detail in learner.happenings if kind == "consolidated"][:2] == ["birth", "timer"]
 
 
 def test_a_network_that_knows_nothing_at_birth_is_not_held_there() -> None:
     learner = new_learner(small_config(ewc={"every_pictures": 16, "from_birth": False}))
-    events = [e for start in range(0, 64, 8) for s in learner.observe(STREAM[start : start + 8], 1) for e in s.events]
-    assert [detail["reason"] for kind, detail in events if kind == "consolidated"][:1] == ["timer"]
+    learn(learner, 0, 64, updates=1)
+    assert [detail["reason"] for kind, detail in learner.happenings if kind == "consolidated"][:1] == ["timer"]
 
 
 def test_a_shift_is_noticed_and_what_was_before_it_is_protected() -> None:
@@ -149,11 +164,30 @@ def test_a_shift_is_noticed_and_what_was_before_it_is_protected() -> None:
         learner.observe(known[start : start + 10], 0)
     before = weights_of(learner._consolidation.snapshot)
     learner.observe(strange, 1)
-    steps = learner.rehearse()
-    events = dict(learner._happenings) | {kind: detail for step in steps for kind, detail in step.events}
     anchor = learner._consolidation.ewc.state_dict()
-    assert learner._consolidation.ewc.consolidations == 2, events
+    assert learner._consolidation.ewc.consolidations == 2, learner.happenings
     assert all(torch.equal(anchor[f"anchor.{name}"], p) for name, p in before.items())
+
+
+def test_what_was_noticed_waits_in_the_checkpoint_until_somebody_takes_note(tmp_path: Path) -> None:
+    first, second = new_learner(), new_learner()
+    learn(first, 0, 32, updates=0)
+    assert [kind for kind, _ in first.happenings] == ["consolidated"]
+    tensors, meta = first.state_dict()
+    loaded = checkpoint.load(checkpoint.save(tmp_path, "x", tensors, meta))
+    second.load_state_dict(loaded.tensors, loaded.meta, recall)
+    assert second.happenings == first.happenings
+
+
+def test_it_can_be_stopped_between_updates_and_says_how_many_it_left() -> None:
+    learner = new_learner()
+    looks = iter([False, False, True])
+    assert len(learner.observe(STREAM[:8], 5, stop=lambda: next(looks))) == 2
+    assert learner.unmade == 3
+    assert learner.learned_through == 8
+    assert set(learner.remembered()) == {o.sha256 for o in STREAM[:8]}
+    assert len(learner.observe(STREAM[8:16], 2)) == 2
+    assert learner.unmade == 0
 
 
 def test_drift_starts_at_nought_grows_and_starts_again_when_published() -> None:
@@ -215,6 +249,25 @@ def test_going_on_from_a_checkpoint_is_the_same_to_the_last_bit(tmp_path: Path, 
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     assert first.drift() == pytest.approx(second.drift(), abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [{"head_dims": (16, 8)}, {"objective": "byol"}])
+def test_other_heads_start_anew_on_an_encoder_that_goes_on(other: dict[str, object]) -> None:
+    first, same, second = new_learner(), new_learner(), new_learner(small_config(learner=other))
+    learn(first, 0, 16)
+    assert same.load_state_dict(*first.state_dict(), recall)
+    assert not second.load_state_dict(*first.state_dict(), recall)
+    student = weights_of(first._student.tail)
+    assert all(torch.equal(student[name], t) for name, t in second._student.tail.state_dict().items())
+    assert len(learn(second, 16, 32)) == 4
+
+
+def test_what_was_learned_by_another_network_is_refused() -> None:
+    learner = new_learner()
+    tensors, meta = learner.state_dict()
+    fewer = {key: tensor for key, tensor in tensors.items() if not key.startswith("student/teacher/stages.0")}
+    with pytest.raises(EncoderError, match="encoder.trained_blocks"):
+        new_learner().load_state_dict(fewer, meta, recall)
 
 
 def test_a_checkpoint_before_the_first_step() -> None:

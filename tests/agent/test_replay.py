@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Generator
 
@@ -35,7 +38,7 @@ def test_half_is_the_newest_and_half_from_all_before() -> None:
 
 def test_bytes_are_bounded_too() -> None:
     replay = Replay(ReplayConfig(capacity=100_000, capacity_mb=1), 112, 64, Generator().manual_seed(0))
-    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * (64 + OUTLINE_PX**2 + 1))
+    assert replay.capacity == 2**20 // (3 * 112 * 112 + 4 * (64 + OUTLINE_PX**2 + 1) + 16)
 
 
 def test_pictures_come_back_as_they_were() -> None:
@@ -45,6 +48,19 @@ def test_pictures_come_back_as_they_were() -> None:
     for sha, pixels, innate in zip(sample.shas, sample.pixels_NCHW, sample.innate_ND, strict=True):
         assert (pixels == int(sha)).all()
         assert innate[int(sha)] == 1
+
+
+def test_pictures_come_back_with_where_and_when_they_were_taken() -> None:
+    replay, restarted = memory(), memory()
+    seen = [replace(shot(n), source=f"camera {n % 2}", taken_s=None if n == 3 else 100.0 + n) for n in range(4)]
+    replay.add(seen)
+    by_sha = {o.sha256: o for o in seen}
+    restarted.load_state_dict(*replay.state_dict(), lambda shas: [by_sha[sha] for sha in shas])
+    for one in (replay.sample(4), restarted.sample(4), replay.collect(seen)):
+        order = [int(sha) for sha in one.shas]
+        assert [None if math.isnan(t) else t for t in one.taken_N.tolist()] == [by_sha[sha].taken_s for sha in one.shas]
+        same = one.source_N.view(-1, 1) == one.source_N
+        assert same.tolist() == [[(a - b) % 2 == 0 for b in order] for a in order]
 
 
 def test_a_sample_has_no_picture_twice_and_takes_what_there_is() -> None:
@@ -119,12 +135,16 @@ def test_novelty_is_the_distance_to_what_is_remembered() -> None:
     torch.testing.assert_close(novelty, torch.tensor([1.0, 0.0]))
 
 
-def test_counts_are_forgotten_with_their_picture() -> None:
+def test_counts_leave_with_their_picture() -> None:
     replay = memory(dim=64)
     for n in range(300):
         replay.add([shot(n)])
         replay._count_repeat(str(n))
     assert len(replay.repeats) == len(replay) == 8
+    assert len(replay.left) == 292, "until somebody has written them down"
+    replay.forget(["0", replay.shas[0]])
+    assert len(replay.repeats) == 7
+    assert len(replay.left) == 291
 
 
 def test_forgotten_pictures_are_gone() -> None:
@@ -159,3 +179,37 @@ def test_pictures_that_are_gone_are_left_out() -> None:
     gone = {meta["recent"][0], meta["reservoir"][0]}
     second.load_state_dict(tensors, meta, lambda shas: [shot(int(sha)) for sha in shas if sha not in gone])
     assert sorted(second.sample(8).shas) == sorted({*meta["recent"], *meta["reservoir"]} - gone)
+
+
+def recall(shas: Sequence[str]) -> list[Observation]:
+    return [shot(int(sha)) for sha in shas]
+
+
+@pytest.mark.parametrize("smaller", [{"capacity": 16}, {"recent_share": 0.25}, {"recent_share": 0.0}])
+def test_a_smaller_memory_takes_the_newest_and_the_luckiest_of_a_larger_one(smaller: dict[str, Any]) -> None:
+    larger: dict[str, Any] = {"capacity": 64}
+    first, second = memory(**larger), memory(**(larger | smaller))
+    for n in range(200):
+        first.add([shot(n)])
+    tensors, meta = first.state_dict()
+    second.load_state_dict(tensors, meta, recall)
+    assert len(second) == second.capacity
+    recent, reservoir = ([int(sha) for sha in second.state_dict()[1][key]] for key in ("recent", "reservoir"))
+    assert recent == list(range(200 - len(recent), 200))
+    assert len(recent) == round(second.capacity * smaller.get("recent_share", 0.5))
+    highest = {int(sha) for sha in meta["reservoir"][: len(reservoir)]}
+    no_longer_recent = {int(sha) for sha in meta["recent"]} - set(recent)
+    assert set(reservoir) <= highest | no_longer_recent
+    assert len(highest & set(reservoir)) >= len(highest) / 2, "newcomers have lower keys but for luck"
+    for n in range(200, 300):
+        second.add([shot(n)])
+    assert len(second) == second.capacity
+
+
+def test_counts_of_what_a_smaller_memory_has_no_room_for_go() -> None:
+    first, second = memory(capacity=64), memory()
+    for n in range(64):
+        first.add([shot(n)])
+        first._count_repeat(str(n))
+    second.load_state_dict(*first.state_dict(), recall)
+    assert second.repeats == dict.fromkeys(second.shas, 1)

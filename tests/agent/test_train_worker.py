@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,11 @@ import pytest
 from torch import nn
 
 from agent import checkpoint
-from agent.learner import Diverged
+from agent.learner import Diverged, Learner, Observation, Step
 from agent.thumbnail import encode_thumbnail
 from agent.train_worker import FILL_S, TrainWorker
 from storage.queries import Queries
-from storage.records import EventType, PictureRecord
+from storage.records import EventType, LocationRecord, PictureRecord
 from storage.store import Store
 from tests import learners
 from tests.factories import EPOCH, location, sha
@@ -140,6 +142,43 @@ def test_what_was_learned_is_published_when_nothing_more_comes(
     assert not worker.step(draining=True)
 
 
+def test_weights_of_versions_before_the_ready_one_are_not_kept(
+    worker: TrainWorker, store: Store, embedding: Embedding, tmp_path: Path
+) -> None:
+    for first in range(0, 32, 8):
+        store.add([stored(n) for n in range(first, first + 8)])
+        while worker.step(draining=True):
+            pass
+        if first < 24:
+            store.publish_version(embedding.built[-1][0])
+    assert [version for version, _ in embedding.built] == [2, 3, 4, 5]
+    kept = {path.stem for path in (tmp_path / "checkpoints").glob("version-*.json")}
+    assert kept == {checkpoint.version_name(4), checkpoint.version_name(5)}, "the ready one, and the one being built"
+
+
+def test_what_is_learned_after_a_torn_checkpoint_is_not_lost_when_people_forget(
+    worker: TrainWorker, store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    store.add([stored(n) for n in range(32)])
+    worker.save()
+    while worker.step():
+        pass
+    worker.save()
+    folder = tmp_path / "checkpoints"
+    for tensors in folder.glob(f"{checkpoint.learner_name(worker._learner.steps)}.*.safetensors"):
+        tensors.write_bytes(b"torn")
+    again = new_worker(store, queries, embedding, folder, clock_s)
+    with pytest.warns(UserWarning, match="torn"):
+        assert again.restore()
+    assert again.step()
+    store.forget([again._learner.remembered()[0]], "anna")
+    again.forget_what_is_gone()
+    assert again.learned_through == 8
+    found = checkpoint.newest(folder, checkpoint.LEARNER)
+    assert found is not None
+    assert found.meta["learned_through"] == 8
+
+
 def test_a_version_that_a_full_disk_cut_off_is_begun_again(
     worker: TrainWorker,
     store: Store,
@@ -209,6 +248,111 @@ def test_what_people_had_forgotten_leaves_memory_and_checkpoint(
     assert newest is not None
     assert remembered[0] not in str(newest.meta)
     assert remembered[1] in str(newest.meta)
+
+
+def finite(learner: Learner) -> Step:
+    learner.steps += 1
+    return Step(learner.steps, 0.5, 0.0, 1.0, 0.0, 0.0, 16)
+
+
+def test_it_stops_between_the_updates_of_a_batch_and_owes_the_rest_after_a_restart(
+    store: Store,
+    queries: Queries,
+    embedding: Embedding,
+    tmp_path: Path,
+    clock_s: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step takes a second, and somebody stops the agent in the second one of ten."""
+
+    def one_second(learner: Learner, stream: object) -> Step:
+        clock_s.now += 1
+        return finite(learner)
+
+    monkeypatch.setattr(Learner, "_make_step", one_second)
+    config = learners.small_config(learner={"views_per_picture": 20.0}, publish={"drift": 1.0})
+
+    def started(stop: Callable[[], bool]) -> TrainWorker:
+        learner: Any = learners.new_learner(config)
+        return TrainWorker(learner, store, queries, embedding, config, tmp_path, clock_s, stop=stop)  # type: ignore[arg-type]
+
+    store.add([stored(n) for n in range(16)])
+    stopped = started(lambda: clock_s.now >= 2)
+    assert stopped.step()
+    assert clock_s.now == 2
+    stopped.save()
+    again = started(lambda: False)
+    assert again.restore()
+    assert again.learned_through == 8
+    while again.step():
+        pass
+    # 10 updates of 16 views for the first batch, of which 8 were left; then of 32 views, for there is memory
+    assert again._learner.steps == 2 + (8 * 16 + 8 * 20) // 32
+
+
+def test_the_learner_is_told_when_pictures_were_taken_not_when_files_were_written(
+    worker: TrainWorker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[Sequence[Observation]] = []
+    observe = worker._learner.observe
+
+    def noted(batch: Sequence[Observation], *rest: Any) -> list[Step]:
+        batches.append(batch)
+        return observe(batch, *rest)
+
+    monkeypatch.setattr(worker._learner, "observe", noted)
+    written_ns = round(EPOCH.timestamp() * 1e9)
+    by_file = [LocationRecord(f"/in/{n}.jpg", "/in", 9, written_ns) for n in range(4)]
+    by_camera = [LocationRecord(f"/data/frames/door/{n}.jpg", "door", 9, written_ns) for n in range(4, 8)]
+    store.add([replace(stored(n), location=place) for n, place in enumerate(by_file + by_camera)])
+    assert worker.step()
+    ((*observations,),) = batches
+    assert [o.taken_s for o in observations] == [None] * 4 + [EPOCH.timestamp()] * 4
+    assert {o.source for o in observations[4:]} == {"door"}
+
+
+def test_how_often_a_picture_came_stays_with_it_when_it_leaves_the_memory(
+    store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    """A copy of the first picture comes at once, and then more pictures than there is room for."""
+    config = learners.small_config(learner={"views_per_picture": 0.1}, replay={"capacity": 8, "near_duplicate": 0.98})
+    worker: Any = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)  # type: ignore[arg-type]
+    store.add([stored(0), replace(stored(0), sha256=sha(100)), *(stored(n) for n in range(1, 39))])
+    while worker.step():
+        pass
+    assert sha(0) not in worker._learner._replay
+    worker.save()
+    assert queries.picture(sha(0)).repeats == 1
+    assert queries.picture(sha(1)).repeats == 0
+
+
+def test_what_was_noticed_is_told_without_a_single_step(
+    worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Learner, "_make_step", lambda *_: None)
+    monkeypatch.setattr(worker._learner._consolidation, "notice", lambda *_: [("shift_detected", {"novelty": 0.5})])
+    store.add([stored(n) for n in range(8)])
+    assert worker.step()
+    assert [event.type for event in queries.history()] == [EventType.SHIFT_DETECTED]
+    worker.save()
+    assert worker.restore()
+    worker.step()
+    assert len(queries.history()) == 1, "it is told once"
+
+
+def test_what_was_noticed_in_a_batch_that_diverges_is_told(
+    worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.save()
+
+    def diverge(*_: object) -> None:
+        worker._learner.happenings.append(("shift_detected", {"novelty": 0.5}))
+        raise Diverged("loss is nan")
+
+    monkeypatch.setattr(worker._learner, "observe", diverge)
+    store.add([stored(n) for n in range(8)])
+    assert worker.step()
+    assert [event.type for event in queries.history()] == [EventType.SHIFT_DETECTED]
 
 
 def test_divergence_goes_back_to_the_checkpoint_and_then_pauses(

@@ -22,8 +22,8 @@ from tests.storage.backends import on_sqlite
 NEXT = """
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -93,7 +93,7 @@ def test_newer_schema_is_refused(engine: Engine) -> None:
 
 
 def test_older_schema_is_refused_by_readers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0004", "0005"))
+    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0005", "0006"))
     with pytest.raises(SchemaError, match="`migrate`"):
         check_schema(engine)
 
@@ -103,20 +103,20 @@ def test_older_schema_is_copied_and_upgraded(engine: Engine, store: Store, data:
     store.add(pictures(range(3)))
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0005_next.py").write_text(NEXT)
+    (scripts / "versions" / "0006_next.py").write_text(NEXT)
     migrate(engine, scripts)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM added")).scalar() == 0
-    with sqlite3.connect(data / "taxon.db.schema-0004") as copy:
+    with sqlite3.connect(data / "taxon.db.schema-0005") as copy:
         assert copy.execute("SELECT count(*) FROM pictures").fetchone() == (3,)
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0004",)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
     copy.close()
 
 
 def test_failed_upgrade_leaves_the_old_schema(engine: Engine, tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0005_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
+    (scripts / "versions" / "0006_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
     with pytest.raises(RuntimeError):
         migrate(engine, scripts)
     check_schema(engine)

@@ -27,6 +27,7 @@ def test_pictures_come_back_in_the_order_of_their_ids(store: Store, queries: Que
     assert stored[0].sha256 == sha(2)
     assert stored[0].thumbnail == picture(2).thumbnail
     np.testing.assert_array_equal(stored[0].innate_D, picture(2).innate_D)
+    assert (stored[0].captured_at, stored[0].place) == (picture(2).captured_at, picture(2).location)
     assert queries.last_picture_id() == ids[-1]
     assert queries.count_after(ids[2]) == 2
 
@@ -241,3 +242,19 @@ def test_pictures_by_sha_keep_their_order(store: Store, queries: Queries) -> Non
     assert queries.thumbnails([found[0].id, 12345]) == {found[0].id: picture(3).thumbnail}
     assert queries.thumbnail(sha(3)) == picture(3).thumbnail
     assert queries.thumbnail(sha(99)) is None
+
+
+def test_a_picture_is_read_once_with_the_place_where_it_was_found_first(store: Store, queries: Queries) -> None:
+    store.add([picture(1)], repeats=[(sha(1), location("/copy.jpg")), (sha(1), location("/another.jpg"))])
+    store.mark_missing([picture(1).location.uri])
+    assert [one.place for one in queries.pictures_after(0, 9)] == [picture(1).location]
+    assert [one.place for one in queries.pictures_by_sha([sha(1)])] == [picture(1).location]
+
+
+def test_repeats_are_noted_and_not_counted_twice(store: Store, queries: Queries) -> None:
+    store.add(pictures(range(2)))
+    store.note_repeats({})
+    for told in (2, 3, 1):
+        store.note_repeats({sha(0): told, sha(99): 7})
+    assert queries.picture(sha(0)).repeats == 3
+    assert queries.picture(sha(1)).repeats == 0
