@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.graph import Graph, Rows, diffuse, measured
 from agent.propagation import Labels, at_home, propagate, winners
@@ -114,6 +115,18 @@ def one_kind(kinds: Kinds) -> Kinds:
     if kinds.count == 0:
         return whole
     return replace(whole, core_N=np.where(kinds.core_N >= 0, 0, -1).astype(np.int64))
+
+
+def without(kinds: Kinds, gone_N: NDArray[np.bool_]) -> Kinds:
+    """The same kinds, to which some belong no more."""
+    return replace(
+        kinds,
+        core_N=np.where(gone_N, -1, kinds.core_N),
+        label_N=np.where(gone_N, -1, kinds.label_N),
+        probability_N=np.where(gone_N, np.float32(0), kinds.probability_N),
+        sure_N=np.where(gone_N, np.float32(0), kinds.sure_N),
+        share_NK=np.where(gone_N[:, None], np.float32(0), kinds.share_NK),
+    )
 
 
 def together(points_ND: Points) -> Kinds:

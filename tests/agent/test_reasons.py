@@ -122,6 +122,20 @@ def test_a_new_picture_is_told_where_it_would_be(queries: Queries, ids: list[int
     assert nowhere.outside or nowhere.votes
 
 
+def test_what_is_foreign_to_the_one_kind_there_is_lies_outside(store: Store, queries: Queries) -> None:
+    worker = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG)
+    store.add(blob(range(60), 0))
+    worker.round("requested")
+    (alike,), (foreign,) = blob(range(500, 501), 0), blob(range(600, 601), 1)
+    reasons = Reasons(queries)
+    found = reasons.explain(Subject(None, alike.sha256, 1, alike.innate_D, None))
+    assert not found.outside
+    assert found.said.cluster_id is not None
+    found = reasons.explain(Subject(None, foreign.sha256, 1, foreign.innate_D, None))
+    assert found.outside
+    assert found.said.cluster_id is None
+
+
 def test_a_persons_placing_is_a_fact_beside_what_the_agent_says(store: Store, queries: Queries, ids: list[int]) -> None:
     kind = why(queries, ids[0]).cluster_id
     event, made = store.move([sha(0)], None, "anna")
