@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calibration import stated
 from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
 from agent.discovery import Kinds, Setting, one_kind, together, without
@@ -48,7 +49,7 @@ class Fitted:
 
     Attributes:
         points_RD: the observations.
-        share_RK: their probabilities of belonging to each kind.
+        share_RK: shares of their walks that end in each kind.
         core_R: whether HDBSCAN itself put them into it.
         k: neighbours that vote.
         far: mean cosine to the neighbours below which a picture lies outside.
@@ -146,15 +147,15 @@ class Clusterer:
             return np.full(len(innate_MD), NONE, dtype=np.int64), np.zeros(len(innate_MD), dtype=np.float32)
         fitted = self._fitted
         row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
-        label_M, probability_M = winners(fitted.share_RK[row_MK].mean(axis=1))
+        label_M, share_M = winners(fitted.share_RK[row_MK].mean(axis=1))
         if fitted.voices is not None:
             chosen_M = fitted.voices.chosen(row_MK, cosine_MK)
             label_M = np.where(chosen_M >= 0, chosen_M, label_M)
-            probability_M = np.where(chosen_M >= 0, np.float32(1), probability_M)
-        outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
+            share_M = np.where(chosen_M >= 0, np.float32(1), share_M)
+        outside_M = (share_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
         outside_M |= apart(innate_MD, fitted.space.innate_mean_D) > fitted.foreign_beyond
-        label_M[outside_M], probability_M[outside_M] = NONE, 0
-        return label_M, probability_M
+        label_M[outside_M], share_M[outside_M] = NONE, 0
+        return label_M, stated(share_M)
 
     def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
         """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.

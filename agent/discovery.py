@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calibration import stated
 from agent.graph import Graph, Rows, diffuse, measured
 from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
@@ -44,9 +45,10 @@ class Kinds:
     Attributes:
         core_N: kind of each core member, -1 for everyone else.
         label_N: likeliest kind of everyone; -1 where none can be reached.
-        probability_N: of that kind, float32.
-        sure_N: the same with the benefit of the doubt that what was known has; decides who is assigned.
-        share_NK: probabilities of all kinds.
+        probability_N: of that kind, as it is stated, float32.
+        sure_N: share of the walks that end in it, with the benefit of the doubt that what was known has; decides who is
+            assigned.
+        share_NK: shares of all kinds.
         persistence_K: stability score of hdbscan.
         parent_K: node of the condensed tree above each kind; None at the top.
         diffused_ND: the points after diffusion.
@@ -96,12 +98,12 @@ def discover(
 
 
 def settled(share_NK: Points, before_N: Labels | None) -> tuple[Labels, Points, Points]:
-    """Likeliest kinds, their probabilities, and the same with the benefit of the doubt, (N,) each; see `Kinds`."""
-    label_N, probability_N = winners(share_NK)
+    """Likeliest kinds, their probabilities, and their shares with the benefit of the doubt, (N,) each; see `Kinds`."""
+    label_N, sure_N = winners(share_NK)
     if before_N is None or share_NK.shape[1] == 0:
-        return label_N, probability_N, probability_N
+        return label_N, stated(sure_N), sure_N
     label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
-    return label_N, np.minimum(1, share_NK[np.arange(len(share_NK)), label_N]), sure_N
+    return label_N, stated(np.minimum(1, share_NK[np.arange(len(share_NK)), label_N])), sure_N
 
 
 def smallest(setting: Setting, weight_N: Rows, min_size: int) -> int:

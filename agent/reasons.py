@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.calibration import stated
 from agent.evidence import Ballot, Evidence, core_distance, evidence
 from agent.foreign import apart
 from agent.looking import Subject, voters_of
@@ -268,7 +269,7 @@ class Reasons:
         """As `Clusterer.vote`: the winner, unless it has too few votes or the picture lies outside."""
         if not votes or outside or votes[0].share < self._voters.assign:
             return SaidRow(None, "", 0.0, False)
-        return SaidRow(votes[0].cluster_id, votes[0].cluster_name, votes[0].share, False)
+        return SaidRow(votes[0].cluster_id, votes[0].cluster_name, stated(votes[0].share), False)
 
     def _note(self, has_point: bool, standing: StandingRow | None, itself: int | None) -> str:
         voters = self._voters

@@ -36,12 +36,12 @@ class Voters:
         innate_weight: of the configuration; that of `space` is 1 where nothing was learned yet.
         k: neighbours that vote.
         far: mean cosine to them below which a picture lies outside.
-        assign: probability below which a picture stays unassigned.
+        assign: share of the votes below which a picture stays unassigned.
         ids_N: picture ids, ascending.
         leader_N: row among them of who stands for each.
         core_R: whether HDBSCAN itself put the observation into its kind.
         kinds_K: cluster ids.
-        share_RK: the observations' probabilities of belonging to each.
+        share_RK: of the observations' walks, those that end in each.
         voices: who speaks for kinds that people made; None where they made none.
         pile_N: number of the pile that a picture without a kind lies in (`agent.piles`), -1 for those with one.
         foreign_beyond: innate distance to the centre beyond which a picture is foreign to the one kind there is.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agent.calibration import stated
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
@@ -51,7 +52,7 @@ def why(queries: Queries, picture_id: int) -> Explanation:
 
 
 def test_the_answer_is_that_of_the_round(queries: Queries, ids: list[int]) -> None:
-    """For everyone: the votes' winner is the agent's kind, and its share the probability that the round gave."""
+    """For everyone: the votes' winner is the agent's kind, and its share gives the probability that was stated."""
     reasons, said = Reasons(queries), queries.said(ids)
     free = 0
     for picture_id, kind, probability, core in zip(
@@ -64,9 +65,9 @@ def test_the_answer_is_that_of_the_round(queries: Queries, ids: list[int]) -> No
         elif kind >= 0:
             free += 1
             assert found.votes[0].cluster_id == kind
-            assert found.votes[0].share == pytest.approx(probability, abs=1e-3)
+            assert stated(found.votes[0].share) == pytest.approx(probability, abs=1e-3)
             # the end of a walk is what its neighbours' ends are on average
-            assert sum(voter.weight for voter in found.voters) == pytest.approx(probability, abs=0.1)
+            assert sum(voter.weight for voter in found.voters) == pytest.approx(found.votes[0].share, abs=0.1)
     assert free > 0
 
 
