@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ class Grown:
         self.fit(range(BORN))
         self._space = self._space_now()
 
-    def fit(self, inside: object) -> Partition:
+    def fit(self, inside: Iterable[int]) -> Partition:
         return self._clusterer.fit(np.array(sorted(inside), dtype=np.int64), ARCHIVE.of, 1, examine=False)
 
     def keeps_its_space(self) -> bool:
