@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from agent.calibration import stated
 from agent.graph import nearest
 from agent.lineage import LineageResult
 from agent.partition import NONE
@@ -56,12 +57,12 @@ def asked_again(event: Event, inside: Assignments, queries: Queries, assign: flo
         parts = np.array([event.cluster_id, *event.other_ids], dtype=np.int64)
         asked = rows_of(inside, np.isin(inside.cluster_N, parts))
     cluster_M = np.full(len(members.picture_N), NONE, dtype=np.int64)
-    probability_M = np.zeros(len(cluster_M), dtype=np.float32)
+    share_M = np.zeros(len(cluster_M), dtype=np.float32)
     if len(cluster_M) and len(asked.picture_N):
-        cluster_M, probability_M = elected(members, asked, queries)
-    nowhere_M = (cluster_M == NONE) | (probability_M < assign)
-    cluster_M[nowhere_M], probability_M[nowhere_M] = NONE, 0
-    return Assignments(members.picture_N, cluster_M, probability_M, np.zeros(len(cluster_M), dtype=np.bool_))
+        cluster_M, share_M = elected(members, asked, queries)
+    nowhere_M = (cluster_M == NONE) | (share_M < assign)
+    cluster_M[nowhere_M], share_M[nowhere_M] = NONE, 0
+    return Assignments(members.picture_N, cluster_M, stated(share_M), np.zeros(len(cluster_M), dtype=np.bool_))
 
 
 def elected(members: Assignments, asked: Assignments, queries: Queries) -> tuple[Labels, Points]:

@@ -79,6 +79,11 @@ class Bursts:
         size_R = np.bincount(self.burst_N, minlength=len(self._row_R))
         return 1 + np.floor(np.log2(np.maximum(1, size_R))).astype(np.int64)
 
+    @property
+    def innate_RD(self) -> NDArray[np.float16]:
+        """Innate embeddings of the representatives, of unit length, not centred."""
+        return self._innate_ND[self._row_R]
+
     def graph(self) -> Graph:
         """Of the representatives, by their positions in `row_R`."""
         return self._table.graph()

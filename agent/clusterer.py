@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.calibration import stated
 from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
 from agent.config import ClusterConfig
-from agent.discovery import Kinds, Setting, one_kind, together
+from agent.discovery import Kinds, Setting, one_kind, together, without
+from agent.foreign import NOBODY, apart, foreign_beyond
 from agent.graph import Graph, nearest
 from agent.leading import Together, led, put_by_people
 from agent.near import near_kinds
@@ -50,10 +52,11 @@ class Fitted:
 
     Attributes:
         points_RD: the observations.
-        share_RK: their probabilities of belonging to each kind.
+        share_RK: shares of their walks that end in each kind.
         core_R: whether HDBSCAN itself put them into it.
         k: neighbours that vote.
         far: mean cosine to the neighbours below which a picture lies outside.
+        foreign_beyond: innate distance to the centre beyond which it is foreign to the one kind there is.
         voices: who speaks for the kinds that people made; None where they made none.
     """
 
@@ -63,6 +66,7 @@ class Fitted:
     core_R: NDArray[np.bool_]
     k: int
     far: float
+    foreign_beyond: float
     voices: Voices | None = None
 
 
@@ -135,7 +139,8 @@ class Clusterer:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Labels (M,) of the last fit and probabilities (M,) for pictures outside its window, by their neighbours.
 
-        -1 below `cluster.assign`, for what lies farther out than the window itself does, and before the first fit.
+        -1 below `cluster.assign`, for what lies farther out than the window itself does, for what is foreign where
+        there is one kind only, and before the first fit.
 
         Raises:
             ValueError: for NaN or infinity, or a learned half that does not go with the last fit.
@@ -145,14 +150,15 @@ class Clusterer:
             return np.full(len(innate_MD), NONE, dtype=np.int64), np.zeros(len(innate_MD), dtype=np.float32)
         fitted = self._fitted
         row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
-        label_M, probability_M = winners(fitted.share_RK[row_MK].mean(axis=1))
+        label_M, share_M = winners(fitted.share_RK[row_MK].mean(axis=1))
         if fitted.voices is not None:
             chosen_M = fitted.voices.chosen(row_MK, cosine_MK)
             label_M = np.where(chosen_M >= 0, chosen_M, label_M)
-            probability_M = np.where(chosen_M >= 0, np.float32(1), probability_M)
-        outside_M = (probability_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
-        label_M[outside_M], probability_M[outside_M] = NONE, 0
-        return label_M, probability_M
+            share_M = np.where(chosen_M >= 0, np.float32(1), share_M)
+        outside_M = (share_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
+        outside_M |= apart(innate_MD, fitted.space.innate_mean_D) > fitted.foreign_beyond
+        label_M[outside_M], share_M[outside_M] = NONE, 0
+        return label_M, stated(share_M)
 
     def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
         """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.
@@ -174,6 +180,7 @@ class Clusterer:
             innate_weight=self._config.innate_weight,
             k=fitted.k,
             far=fitted.far,
+            foreign_beyond=fitted.foreign_beyond,
             assign=self._config.assign,
             ids_N=observed.ids_N,
             leader_N=bursts.leader_N,
@@ -232,13 +239,16 @@ class Clusterer:
             window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
         )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
+        apart_R = apart(bursts.innate_RD, window.space.innate_mean_D)
+        beyond = foreign_beyond(apart_R) if parameters.get("single") else NOBODY
+        kinds = without(kinds, apart_R > beyond)
         together = None
         if people is not None:
             near = graph.first(setting.k) if setting else graph
-            together = led(kinds, near, people, numbered(people.kind_N))
+            together = still_foreign(led(kinds, near, people, numbered(people.kind_N)), apart_R > beyond)
             kinds = together.kinds
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
-        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting, together)
+        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting, beyond, together)
         parameters |= {"observations": len(row_R), "dims": window.points_ND.shape[1]}
         return assemble(
             window.ids_N,
@@ -265,9 +275,9 @@ class Clusterer:
             setting, scored = self._chooser.choose(observations, pictures, version, rng)
             parameters["scores"] = [entry.as_dict() for entry in scored]
         kinds = observations.kinds(setting, graph)
-        apart = separation(observations.points_ND, kinds.label_N, kinds.count)
-        self._single = apart < self._needed(kinds)
-        parameters |= {**setting.as_dict(), "separation": round(apart, 4), "single": self._single}
+        separated = separation(observations.points_ND, kinds.label_N, kinds.count)
+        self._single = separated < self._needed(kinds)
+        parameters |= {**setting.as_dict(), "separation": round(separated, 4), "single": self._single}
         return (one_kind(kinds), None, parameters) if self._single else (kinds, setting, parameters)
 
     def _needed(self, kinds: Kinds) -> float:
@@ -297,6 +307,12 @@ def numbered(kind_R: NDArray[np.int64]) -> NDArray[np.int64]:
     return number_R
 
 
+def still_foreign(together: Together, foreign_R: NDArray[np.bool_]) -> Together:
+    """What is foreign to the kind that was found does not come to it by way of what people put elsewhere."""
+    found = int(together.alone.label_N.max(initial=NONE))
+    return replace(together, kinds=without(together.kinds, foreign_R & (together.kinds.label_N == found)))
+
+
 def stability_of(kinds: Kinds, setting: Setting | None, observations: Observations, rng: np.random.Generator) -> Points:
     """Stability of each kind under subsampling, (K,); one kind alone is as stable as can be.
 
@@ -318,6 +334,7 @@ def remember(
     graph: Graph,
     kinds: Kinds,
     setting: Setting | None,
+    beyond: float,
     together: Together | None,
 ) -> Fitted:
     """Keep what votes are made of."""
@@ -325,4 +342,4 @@ def remember(
     closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
     far = float(np.quantile(closeness_N, FAR)) - 1e-6
     speak = None if together is None else together.voices
-    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far, speak)
+    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far, beyond, speak)

@@ -322,7 +322,9 @@ class ClusterConfig(Section):
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")
     near_copy_centred: float = Field(0.95, gt=0, le=1, description="and their cosine among the window's points")
     separation: float = Field(0.4, ge=0, le=1, description="depth of the valleys below which all is one kind")
-    assign: float = Field(0.3, ge=0, le=1, description="probability below which a picture stays unassigned")
+    assign: float = Field(
+        0.3, ge=0, le=1, description="share of the walks, or of the votes, below which a picture stays unassigned"
+    )
     dormant_after: int = Field(2_000, ge=1, description="pictures without a new member until a kind is dormant")
     patience: int = Field(5, ge=1, description="rounds without density until a kind has disappeared")
     map_share: float = Field(0.1, ge=0, le=1, description="of the clusterer's time that the map may take; 0: no map")

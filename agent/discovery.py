@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from agent.calibration import stated
 from agent.graph import Graph, Rows, diffuse, measured
 from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
@@ -43,9 +45,10 @@ class Kinds:
     Attributes:
         core_N: kind of each core member, -1 for everyone else.
         label_N: likeliest kind of everyone; -1 where none can be reached.
-        probability_N: of that kind, float32.
-        sure_N: the same with the benefit of the doubt that what was known has; decides who is assigned.
-        share_NK: probabilities of all kinds.
+        probability_N: of that kind, as it is stated, float32.
+        sure_N: share of the walks that end in it, with the benefit of the doubt that what was known has; decides who is
+            assigned.
+        share_NK: shares of all kinds.
         persistence_K: stability score of hdbscan.
         parent_K: node of the condensed tree above each kind; None at the top.
         diffused_ND: the points after diffusion.
@@ -95,12 +98,12 @@ def discover(
 
 
 def settled(share_NK: Points, before_N: Labels | None) -> tuple[Labels, Points, Points]:
-    """Likeliest kinds, their probabilities, and the same with the benefit of the doubt, (N,) each; see `Kinds`."""
-    label_N, probability_N = winners(share_NK)
+    """Likeliest kinds, their probabilities, and their shares with the benefit of the doubt, (N,) each; see `Kinds`."""
+    label_N, sure_N = winners(share_NK)
     if before_N is None or share_NK.shape[1] == 0:
-        return label_N, probability_N, probability_N
+        return label_N, stated(sure_N), sure_N
     label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
-    return label_N, np.minimum(1, share_NK[np.arange(len(share_NK)), label_N]), sure_N
+    return label_N, stated(np.minimum(1, share_NK[np.arange(len(share_NK)), label_N])), sure_N
 
 
 def smallest(setting: Setting, weight_N: Rows, min_size: int) -> int:
@@ -114,6 +117,18 @@ def one_kind(kinds: Kinds) -> Kinds:
     if kinds.count == 0:
         return whole
     return replace(whole, core_N=np.where(kinds.core_N >= 0, 0, -1).astype(np.int64))
+
+
+def without(kinds: Kinds, gone_N: NDArray[np.bool_]) -> Kinds:
+    """The same kinds, to which some belong no more."""
+    return replace(
+        kinds,
+        core_N=np.where(gone_N, -1, kinds.core_N),
+        label_N=np.where(gone_N, -1, kinds.label_N),
+        probability_N=np.where(gone_N, np.float32(0), kinds.probability_N),
+        sure_N=np.where(gone_N, np.float32(0), kinds.sure_N),
+        share_NK=np.where(gone_N[:, None], np.float32(0), kinds.share_NK),
+    )
 
 
 def together(points_ND: Points) -> Kinds:

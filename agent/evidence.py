@@ -23,7 +23,7 @@ class Ballot:
     Attributes:
         points_RP: of unit length; rows of those that have been forgotten since are 0.
         known_R: False for those.
-        kinds_K, share_RK: the kinds as people see them, and each observation's probability of belonging to them.
+        kinds_K, share_RK: the kinds as people see them, and the share of each observation's walks that end in them.
         core_R: which are core members of theirs.
         k: neighbours that vote.
         voices: who speaks for kinds that people made, as they see them; None where they made none.

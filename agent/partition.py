@@ -24,7 +24,7 @@ class Partition:
     Attributes:
         ids_N: picture ids, ascending.
         label_N: 0 .. K-1, -1 unassigned; int64.
-        probability_N: float32 in [0, 1].
+        probability_N: as it is stated (`agent.calibration`), float32 in [0, 1].
         core_N: bool; member by HDBSCAN itself.
         coarser: label -> number of its parent in the condensed tree (equal numbers belong together), None at the top.
         exemplars: label -> picture ids, the medoid first, then ever different ones.
@@ -88,7 +88,7 @@ def assemble(
         points_ND: all pictures' points.
         burst_N: for each picture its row among the observations.
         stability_K: of each kind under subsampling; None where it was not measured.
-        assign: probability below which a picture stays unassigned.
+        assign: share of the walks below which a picture stays unassigned.
         exemplars: most exemplars of a kind.
         neighbour_NK: for each picture the rows of its nearest pictures.
         alone: the kinds, by the same labels, as they would be if people had made none.

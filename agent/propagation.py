@@ -1,7 +1,7 @@
 """From core members to everyone: random walks along the graph that end at the first core member they meet.
 
-The share of walks that end in a kind is the probability of belonging to it (label propagation with clamped labels, Zhu
-and Ghahramani 2002). It knows nothing about density, pictures or thresholds.
+The share of walks that end in a kind tells how likely a picture belongs to it (label propagation with clamped labels,
+Zhu and Ghahramani 2002). It knows nothing about density, pictures, thresholds or what is stated of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INERTIA = 0.15
 
 
 def propagate(neighbour_NK: Rows, core_N: Labels, kinds: int) -> Points:
-    """Probabilities (N, kinds) of belonging; rows sum to the share of walks that met any core member.
+    """Shares (N, kinds) of the walks that end in each kind; rows sum to that of walks that met any core member.
 
     Args:
         neighbour_NK: rows of neighbours.
@@ -65,7 +65,7 @@ def at_home(share_NK: Points, label_N: Labels, before_N: Labels) -> Points:
 
 
 def winners(share_NK: Points) -> tuple[Labels, Points]:
-    """The likeliest kind of each row and its probability; -1 and 0 where no walk met anybody."""
+    """The likeliest kind of each row and its share; -1 and 0 where no walk met anybody."""
     if share_NK.shape[1] == 0:
         return np.full(len(share_NK), -1, dtype=np.int64), np.zeros(len(share_NK), dtype=np.float32)
     label_N = share_NK.argmax(axis=1)

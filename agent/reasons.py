@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.calibration import stated
 from agent.evidence import Ballot, Evidence, core_distance, evidence
+from agent.foreign import apart
 from agent.looking import Subject, voters_of
 from agent.space import Points
 from agent.voters import by_kind
@@ -88,7 +90,8 @@ class Explanation:
         near_copy_of: who stands for it in the round, where that is another picture.
         votes: for each kind, most first.
         margin: of the winner over the runner-up.
-        outside: it lies farther out than the window itself, so that its votes do not count.
+        outside: it lies farther out than the window itself, or is foreign to the one kind there is, so that its votes
+            do not count.
         core_distance: 1 - cosine to the centre of the core of its kind, or of the likeliest; None where that has none.
         core_typical: the median of that over the core.
         voters: nearest first.
@@ -142,11 +145,11 @@ class Reasons:
         if point_P is not None:
             found = evidence(ballot, point_P, itself)
         votes = self._votes(found)
-        outside = found is not None and itself is None and self._lies_outside(found)
+        outside = found is not None and itself is None and self._lies_outside(found, subject)
         said = self._said(standing) if standing is not None else self._would_say(votes, outside)
         shown = said.cluster_id if row is None else row.cluster_id
         shown = votes[0].cluster_id if shown is None and votes else shown
-        apart = None if point_P is None or shown is None else core_distance(ballot, shown, point_P)
+        lies = None if point_P is None or shown is None else core_distance(ballot, shown, point_P)
         return Explanation(
             sha256=subject.sha256,
             status="new" if row is None else row.status,
@@ -164,8 +167,8 @@ class Reasons:
             runner_up=votes[1] if len(votes) > 1 else None,
             margin=0.0 if found is None else found.margin,
             outside=outside,
-            core_distance=None if apart is None else apart[0],
-            core_typical=None if apart is None else apart[1],
+            core_distance=None if lies is None else lies[0],
+            core_typical=None if lies is None else lies[1],
             voters=() if found is None else self._voter_rows(found),
             exemplars=() if point_P is None or shown is None else self._exemplars(shown, point_P, subject.picture_id),
             note=self._note(found, standing, itself),
@@ -238,8 +241,10 @@ class Reasons:
         kinds = [(int(self._ballot.kinds_K[i]), float(found.share_K[i])) for i in found.order]
         return tuple(KindVote(kind, self._names.get(kind, ""), share) for kind, share in kinds if share >= TOLD)
 
-    def _lies_outside(self, found: Evidence) -> bool:
-        return len(found.cosine_V) > 0 and float(found.cosine_V.mean()) < self._voters.far
+    def _lies_outside(self, found: Evidence, subject: Subject) -> bool:
+        voters = self._voters
+        foreign = float(apart(subject.innate_D[None], voters.space.innate_mean_D)[0]) > voters.foreign_beyond
+        return foreign or (len(found.cosine_V) > 0 and float(found.cosine_V.mean()) < voters.far)
 
     def _voter_rows(self, found: Evidence) -> tuple[VoterRow, ...]:
         ballot, ids_R = self._ballot, self._voters.ids_N[self._voters.row_R]
@@ -260,7 +265,7 @@ class Reasons:
         """As `Clusterer.vote`: the winner, unless it has too few votes or the picture lies outside."""
         if not votes or outside or votes[0].share < self._voters.assign:
             return SaidRow(None, "", 0.0, False)
-        return SaidRow(votes[0].cluster_id, votes[0].cluster_name, votes[0].share, False)
+        return SaidRow(votes[0].cluster_id, votes[0].cluster_name, stated(votes[0].share), False)
 
     def _note(self, found: Evidence | None, standing: StandingRow | None, itself: int | None) -> str:
         voters = self._voters

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.foreign import NOBODY
 from agent.space import Points, Space
 from agent.voices import Voices
 
@@ -35,14 +36,15 @@ class Voters:
         innate_weight: of the configuration; that of `space` is 1 where nothing was learned yet.
         k: neighbours that vote.
         far: mean cosine to them below which a picture lies outside.
-        assign: probability below which a picture stays unassigned.
+        assign: share of the votes below which a picture stays unassigned.
         ids_N: picture ids, ascending.
         leader_N: row among them of who stands for each.
         core_R: whether HDBSCAN itself put the observation into its kind.
         kinds_K: cluster ids.
-        share_RK: the observations' probabilities of belonging to each.
+        share_RK: of the observations' walks, those that end in each.
         voices: who speaks for kinds that people made; None where they made none.
         pile_N: number of the pile that a picture without a kind lies in (`agent.piles`), -1 for those with one.
+        foreign_beyond: innate distance to the centre beyond which a picture is foreign to the one kind there is.
     """
 
     version: int
@@ -58,6 +60,7 @@ class Voters:
     share_RK: Points
     voices: Voices | None
     pile_N: Rows
+    foreign_beyond: float = NOBODY
 
     @property
     def row_R(self) -> Rows:
@@ -82,6 +85,7 @@ class Voters:
             "innate_weight": self.innate_weight,
             "k": self.k,
             "far": self.far,
+            "foreign_beyond": self.foreign_beyond,
             "assign": self.assign,
             "space_innate_weight": self.space.innate_weight,
             "innate_mean": packed(self.space.innate_mean_D),
@@ -138,6 +142,7 @@ class Voters:
             share_RK=share_RK,
             voices=_voices(state.get("voices")),
             pile_N=unpacked(state["piles"]).astype(np.int64),
+            foreign_beyond=_number(state.get("foreign_beyond", NOBODY)),
         )
 
 

@@ -49,10 +49,31 @@ def choose_window(
         raise ValueError("the shares of exemplars and newest must not be negative nor exceed 1 together")
     if len(ids_N) <= size:
         return np.sort(ids_N)
-    by_key_N = ids_N[np.lexsort((ids_N, key_N))]
-    exemplar_N = np.isin(by_key_N, np.fromiter(exemplar_ids, dtype=np.int64))
-    exemplars = by_key_N[exemplar_N][: int(size * exemplar_share)]
-    newest = np.sort(ids_N)[len(ids_N) - int(size * newest_share) :]
+    ids_N, key_N = ascending(ids_N, key_N)
+    exemplars = by_key(rows_of(exemplar_ids, ids_N), key_N)[: int(size * exemplar_share)]
+    newest = np.arange(len(ids_N) - int(size * newest_share), len(ids_N))
     kept = np.union1d(exemplars, newest)
-    reservoir = by_key_N[~np.isin(by_key_N, kept)][: size - len(kept)]
-    return np.union1d(kept, reservoir)
+    # nobody else can have one of the smallest keys: so the archive is looked through, and only the window is sorted
+    smallest = by_key(np.flatnonzero(key_N <= np.partition(key_N, size - 1)[size - 1]), key_N)
+    reservoir = smallest[~np.isin(smallest, kept)][: size - len(kept)]
+    return ids_N[np.union1d(kept, reservoir)]
+
+
+def ascending(ids_N: NDArray[np.int64], key_N: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """By id; the same arrays where they are so already, as those of an archive are."""
+    if (ids_N[1:] > ids_N[:-1]).all():
+        return ids_N, key_N
+    order_N = np.argsort(ids_N, kind="stable")
+    return ids_N[order_N], key_N[order_N]
+
+
+def rows_of(ids: Iterable[int], ids_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where these ids are among N ascending ones, each once; those that are not there are left out."""
+    ids_M = np.unique(np.fromiter(ids, dtype=np.int64))
+    row_M = np.minimum(np.searchsorted(ids_N, ids_M), len(ids_N) - 1)
+    return np.asarray(row_M[ids_N[row_M] == ids_M], dtype=np.int64)
+
+
+def by_key(row_M: NDArray[np.int64], key_N: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Rows with the smallest keys first; the earlier of two where keys are equal."""
+    return row_M[np.lexsort((row_M, key_N[row_M]))]

@@ -3,18 +3,22 @@
     python -m benchmarks.clustering --n 5000,20000,50000,200000 --json
     python -m benchmarks.clustering --n 20000,50000 --data cifar10 --json
 
-For each n, in a process of its own and with the same number of threads for all: `ours_full_s` is the first round of the
-real clusterer but for the choice of its parameters (`grid_s`); `ours_after_1000_s` the median of ten rounds in which a
-thousand pictures arrive and as many leave; `hdbscan_s` (up to 20,000) and `fast_hdbscan_s` (warm) cluster the points of
-the same space from nothing. `ari_to_hdbscan` is agreement of our tree on the grown graph with hdbscan on the same
-points, and `ari_after_rounds` that after the ten rounds; `ari_diffused` is the same after diffusion, where the graph is
-still that of the points before it. `ari_to_anew` is agreement, after the rounds, of the kinds with those of a clusterer
-that is given the same window at once. n beyond `--window` is an archive of n of which a window is clustered.
+For each n, in a process of its own and with the same number of threads for all: `ours_full_s` is the first round of
+the real clusterer but for the choice of its parameters (`grid_s`); `ours_after_1000_s` the median of ten rounds in
+which a thousand pictures arrive and as many leave, each with what the round before said; `window_s` is the choice of
+the window in it, and `window_million_s` that from an archive of a million; `worker_round_s` the median of three whole
+rounds of the process (`ClusterWorker.round`) on SQLite, with reading, lineage and writing, for n up to `--worker`;
+`hdbscan_s` (up to 20,000) and `fast_hdbscan_s` (warm) cluster the points of the same space from nothing.
+`ari_to_hdbscan` is agreement of our tree on the grown graph with hdbscan on the same points, and `ari_after_rounds`
+that after the ten rounds; `ari_diffused` is the same after diffusion, where the graph is still that of the points
+before it. `ari_to_anew` is agreement, after the rounds, of the kinds with those of a clusterer that is given the same
+window at once, and the same round before. n beyond `--window` is an archive of n of which a window is clustered.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import statistics
@@ -23,8 +27,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agent.cores import share_cores
 
@@ -37,6 +42,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
+from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
 from agent.discovery import Setting, smallest
@@ -45,11 +51,19 @@ from agent.observed import Observed
 from agent.space import Points
 from agent.tree import linkage, select, spanning_tree
 from agent.window import choose_window
+from storage.engine import open_engine
+from storage.migrate import migrate
+from storage.queries import Queries
+from storage.records import Assignments, LocationRecord, PictureRecord
+from storage.store import Store
 
 DIMS, CENTRES, NOISE = 64, 40, 0.1
 BATCH = 1_000
 CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
 EXACT_UP_TO = 20_000
+MILLION = 1_000_000
+WORKER_ROUNDS = 3
+Result = TypeVar("Result")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def in_own_process(n: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.clustering", "--child", "--n", n]
-    for name in ("data", "rounds", "threads", "seed", "window", "cache"):
+    for name in ("data", "rounds", "threads", "seed", "window", "worker", "cache"):
         command += [f"--{name}", str(vars(options)[name])]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
@@ -78,7 +92,7 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one n."""
     faiss.omp_set_num_threads(options.threads)
     with threadpool_limits(options.threads):
-        archive = SETS[options.data](n + BATCH * options.rounds, options)
+        archive = SETS[options.data](n + BATCH * max(WORKER_ROUNDS, options.rounds), options)
         stream = Stream(archive, n, min(n, options.window), options.seed)
         full_s, grid_s = stream.first()
         before = stream.space_of_window()
@@ -94,6 +108,9 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
             "ours_after_1000_s": round(statistics.median(after_s), 3),
             "ours_after_1000_spread_s": [round(min(after_s), 3), round(max(after_s), 3)],
             "grid_s": grid_s,
+            "window_s": stream.window_s(),
+            "window_million_s": choice_of_window_s(MILLION, min(n, options.window), options.seed),
+            "worker_round_s": worker_round_s(archive, n, options) if n <= options.worker else None,
             **others(before, after, options.threads),
             "ari_to_anew": stream.agreement_with_anew(),
             "setting": stream.setting.as_dict(),
@@ -112,6 +129,7 @@ class Stream:
         self._key_N = np.random.default_rng([seed, 1]).integers(2**63, size=len(archive.ids_N), dtype=np.uint64)
         self._config = ClusterConfig(window=max(100, window))
         self._clusterer = Clusterer(self._config, np.random.default_rng(seed))
+        self._before: Assignments | None = None
 
     @property
     def setting(self) -> Setting:
@@ -128,6 +146,7 @@ class Stream:
         state = self._clusterer.state_dict()
         self._clusterer = Clusterer(self._config, np.random.default_rng(self._seed))
         self._clusterer.load_state_dict(state)
+        self._before = None
         started = time.perf_counter()
         self._round()
         full_s = time.perf_counter() - started
@@ -141,7 +160,13 @@ class Stream:
         return time.perf_counter() - started
 
     def _round(self) -> NDArray[np.int64]:
-        return self._clusterer.fit(self._ids(), self._archive.of, 1, examine=False).label_N
+        part = self._clusterer.fit(self._ids(), self._archive.of, 1, before=self._before, examine=False)
+        self._before = Assignments(part.ids_N, part.label_N, part.probability_N, part.core_N)
+        return part.label_N
+
+    def window_s(self) -> float:
+        """Seconds of the choice of the window, the shortest of three."""
+        return min(timed(self._ids)[0] for _ in range(3))
 
     def _ids(self) -> NDArray[np.int64]:
         ids_N = self._archive.ids_N[: self._count]
@@ -154,10 +179,10 @@ class Stream:
         return Looked(observed, self.setting, self._config)
 
     def agreement_with_anew(self) -> float:
-        """Agreement of the grown window's kinds with those found at once, the space fitted anew as well."""
+        """Agreement of the grown window's kinds with those found at once: another space, the same round before."""
         anew = Clusterer(self._config, np.random.default_rng(self._seed))
         anew.load_state_dict(self._clusterer.state_dict())
-        label_N = anew.fit(self._ids(), self._archive.of, 1, examine=False).label_N
+        label_N = anew.fit(self._ids(), self._archive.of, 1, before=self._before, examine=False).label_N
         return agreement_of(self._round(), label_N)
 
 
@@ -207,6 +232,53 @@ def others(before: Looked, after: Looked, threads: int) -> dict[str, Any]:
     return found
 
 
+def choice_of_window_s(count: int, size: int, seed: int) -> float:
+    """Seconds of choosing a window from an archive of `count`, the shortest of three."""
+    rng = np.random.default_rng(seed)
+    ids_N, key_N = np.arange(1, count + 1), rng.integers(2**63, size=count, dtype=np.uint64)
+    exemplars = rng.choice(ids_N, 32 * CENTRES).tolist()
+    return min(timed(lambda: choose_window(ids_N, key_N, exemplars, size))[0] for _ in range(3))
+
+
+def worker_round_s(archive: Embedded, n: int, options: argparse.Namespace) -> float:
+    """Seconds of a whole round of the process after a thousand more: n, window and data as elsewhere."""
+    window = min(n, options.window)
+    config = ClusterConfig(window=max(100, window), every=BATCH)
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = open_engine(f"sqlite:///{Path(scratch) / 'taxon.db'}")
+        migrate(engine)
+        store = Store(engine)
+        store.ensure_born({})
+        for start in range(0, n, BATCH):
+            add_pictures(store, archive, start, min(n, start + BATCH))
+        clusterer = Clusterer(config, np.random.default_rng(options.seed))
+        worker = ClusterWorker(clusterer, store, Queries(engine), config)
+        worker.round("every")
+        seconds = []
+        for start in range(n, n + WORKER_ROUNDS * BATCH, BATCH):
+            add_pictures(store, archive, start, start + BATCH)
+            seconds.append(timed(lambda: worker.round("every"))[0])
+    return statistics.median(seconds)
+
+
+def add_pictures(store: Store, archive: Embedded, start: int, stop: int) -> None:
+    """Without thumbnails."""
+    now = datetime.now(UTC)
+    store.add([
+        PictureRecord(
+            sha256=hashlib.sha256(n.to_bytes(8, "big")).hexdigest(),
+            captured_at=now,
+            width_px=640,
+            height_px=480,
+            thumbnail=b"",
+            innate_D=archive.innate_ND[n].astype(np.float16),
+            learned_D={},
+            location=LocationRecord(f"/pictures/{n:08d}.jpg", "/pictures", 100_000, n),
+        )
+        for n in range(start, stop)
+    ])  # fmt: skip
+
+
 def agreement_of(one_N: NDArray[np.int64], other_N: NDArray[np.int64]) -> float:
     return round(float(adjusted_rand_score(one_N, other_N)), 4)
 
@@ -223,10 +295,10 @@ def fast_hdbscan_s(looked: Looked, threads: int) -> float | None:
     return timed(lambda: fast_hdbscan.HDBSCAN(**looked.parameters).fit_predict(looked.points_RD))[0]
 
 
-def timed(work: Callable[[], NDArray[np.int64]]) -> tuple[float, NDArray[np.int64]]:
+def timed(work: Callable[[], Result]) -> tuple[float, Result]:
     started = time.perf_counter()
     result = work()
-    return round(time.perf_counter() - started, 3), result
+    return round(time.perf_counter() - started, 4), result
 
 
 # -------------------------------------------------------------------- data
@@ -273,7 +345,8 @@ SETS: Mapping[str, Callable[[int, argparse.Namespace], Embedded]] = {
 
 def _line(found: Mapping[str, Any]) -> str:
     return (
-        f"n {found['n']}: {found['ours_full_s']} s at once, {found['ours_after_1000_s']} s after 1,000; "
+        f"n {found['n']}: {found['ours_full_s']} s at once, {found['ours_after_1000_s']} s after 1,000, "
+        f"{found['worker_round_s']} s with reading and writing; window {found['window_s']} s; "
         f"hdbscan {found['hdbscan_s']} s, fast_hdbscan {found['fast_hdbscan_s']} s; "
         f"ARI to hdbscan {found['ari_to_hdbscan']} and {found['ari_after_rounds']}, to anew {found['ari_to_anew']}; "
         f"{found['k_ours']} kinds (hdbscan {found['k_hdbscan']}), {found['peak_mb']} MB"
@@ -288,6 +361,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=50_000)
+    parser.add_argument("--worker", type=int, default=50_000, help="largest n with whole rounds of the process")
     parser.add_argument("--cache", default=str(CACHE), help="folder where embeddings are kept")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")

@@ -16,6 +16,11 @@ apart, no clusterer could see a split.
 * `nmi`, `nmi_scratch`: agreement with the hidden classes there, as followed and as clustered from nothing.
 * `names_kept`: publications, of ten, after which every name given before the first is on a living kind that has more
   than any other of the pictures that bore the name.
+* `names_hold`: share of these names that, at the end, are still on more than half of the pictures that bore them before
+  the first publication: what a drift that is slow enough for `names_kept` would take from them.
+* `returned_with_old_id`: of the classes that leave and return, and had a kind of their own when they left, the share
+  whose later pictures are mostly in that very kind; `revived` counts the kinds that were dormant meanwhile
+  (`cluster.dormant_after` is DORMANT_ROUNDS rounds here, so that those who leave become dormant).
 * `discovery_delay`: pictures of a class that arrives later until an active kind is mostly of it; a class that is never
   found counts as all its pictures.
 * `false_emergences_per_1000`: kinds that emerged although another kind is mostly of the same class, per 1,000 pictures.
@@ -30,6 +35,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -68,6 +74,7 @@ STEP = 0.5
 STOCK = 0.4
 """Share of the pictures that are there at the beginning."""
 
+DORMANT_ROUNDS = 5
 PATIENCE = 2
 SCRATCH_EVERY = 4
 
@@ -81,13 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 KEYS = (
-    "id_retention", "names_kept", "discovery_delay", "false_emergences_per_1000", "split_f1", "merge_f1",
-    "nmi", "nmi_scratch", "drift",
+    "id_retention", "names_kept", "names_hold", "returned_with_old_id", "revived", "discovery_delay",
+    "false_emergences_per_1000", "split_f1", "merge_f1", "nmi", "nmi_scratch", "drift",
 )  # fmt: skip
 
 
 def mean_of(runs: Sequence[dict[str, Any]], key: str) -> float:
-    return round(statistics.fmean(run[key] for run in runs), 4)
+    """Over the runs that have it; 0 where none has."""
+    values = [run[key] for run in runs if run[key] is not None]
+    return round(statistics.fmean(values), 4) if values else 0.0
 
 
 # -------------------------------------------------------------------- the world
@@ -214,6 +223,7 @@ class Told:
     nmi: list[tuple[float, float]] = field(default_factory=list)
     names_kept: list[bool] = field(default_factory=list)
     false_emergences: int = 0
+    revived: int = 0
     splits: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     merges: list[tuple[int, frozenset[int]]] = field(default_factory=list)
 
@@ -223,9 +233,17 @@ class Run:
 
     def __init__(self, name: str, seed: int) -> None:
         self._world = World(name, seed)
-        self._config = ClusterConfig(**{**Config().cluster.model_dump(), "every": self._world.batch})
+        self._config = ClusterConfig(
+            **{
+                **Config().cluster.model_dump(),
+                "every": self._world.batch,
+                "dormant_after": DORMANT_ROUNDS * self._world.batch,
+            }
+        )
         self._discovery = Discovery(self._config, self._world.label_N, seed)
-        self._named: list[int] = []
+        self._named: dict[int, NDArray[np.int64]] = {}
+        self._left: dict[int, int] = {}
+        self._returned: dict[int, list[int]] = {}
         self._seed = seed
         self.told = Told()
 
@@ -236,6 +254,7 @@ class Run:
         arrived_N = np.empty(0, dtype=np.int64)
         for number, part_N in enumerate(world.arrivals()):
             arrived_N = np.concatenate([arrived_N, part_N])
+            self._note_leaving(number, part_N)
             published = number in world.publication_rounds
             if published:
                 if version == 1:
@@ -274,15 +293,49 @@ class Run:
         for kind, classes in self._classes_by_kind().items():
             if not classes & spared or len(classes) > 1:
                 self._discovery.name(kind, f"kind {kind}")
-                self._named.append(kind)
+                now = self._discovery.assignments
+                self._named[kind] = now.picture_N[now.cluster_N == kind]
 
     def _names_are_kept(self, before: Assignments) -> bool:
         """Whether each name is on a living kind that has more than any other kind of the pictures it was on."""
-        living, now = self._discovery.living(), self._discovery.assignments
-        kind_of = dict(zip(now.picture_N.tolist(), now.cluster_N.tolist(), strict=True))
+        living, kind_of = self._discovery.living(), self._kind_of()
         return all(
             name in living and heir(before.picture_N[before.cluster_N == name], kind_of) == name for name in self._named
         )
+
+    def _names_hold(self) -> float:
+        """Share of the names that are still on most of the pictures that bore them first."""
+        kind_of = self._kind_of()
+        held = [mine(bore_M, name, kind_of) > 0.5 for name, bore_M in self._named.items()]
+        return statistics.fmean(held) if held else 0.0
+
+    def _kind_of(self) -> dict[int, int]:
+        now = self._discovery.assignments
+        return dict(zip(now.picture_N.tolist(), now.cluster_N.tolist(), strict=True))
+
+    # ---------------------------------------------------------------- who leaves and returns
+
+    def _note_leaving(self, number: int, part_N: NDArray[np.int64]) -> None:
+        """The kind that a class has when it leaves, and the pictures that come after its return."""
+        kinds = self._classes_by_kind()
+        for c, (leaves, returns) in self._world.away.items():
+            if number == leaves:
+                own = [kind for kind, classes in kinds.items() if classes == frozenset({c})]
+                if own:
+                    members = Counter(self._discovery.assignments.cluster_N.tolist())
+                    self._left[c] = max(own, key=lambda kind: members[kind])
+            elif number >= returns:
+                self._returned.setdefault(c, []).extend((part_N[self._world.label_N[part_N] == c] + 1).tolist())
+
+    def _returned_with_old_id(self) -> float | None:
+        """Share of the classes that came back into the kind that they had; None where none had one."""
+        kind_of = self._kind_of()
+        back = [
+            heir(np.array(self._returned[c], dtype=np.int64), kind_of) == kind
+            for c, kind in self._left.items()
+            if self._returned.get(c)
+        ]
+        return round(statistics.fmean(back), 4) if back else None
 
     # ---------------------------------------------------------------- events
 
@@ -291,7 +344,9 @@ class Run:
         for event in self._discovery.events:
             if event.cluster_id is None:
                 continue
-            if event.type is EventType.SPLIT:
+            if event.type is EventType.REVIVED:
+                self.told.revived += 1
+            elif event.type is EventType.SPLIT:
                 parts = [now.get(kind, frozenset()) for kind in (event.cluster_id, *event.other_ids)]
                 self.told.splits.append((number, frozenset().union(*parts)))
             elif event.type is EventType.ABSORBED:
@@ -315,6 +370,9 @@ class Run:
             "id_retention": round(statistics.fmean(told.stationary), 4),
             "names_kept": sum(told.names_kept),
             "names": len(self._named),
+            "names_hold": round(self._names_hold(), 4),
+            "returned_with_old_id": self._returned_with_old_id(),
+            "revived": told.revived,
             "discovery_delay": round(statistics.fmean(delays), 1),
             "false_emergences_per_1000": round(1000 * told.false_emergences / pictures, 2),
             **scores("split", told.splits, splits),
@@ -332,6 +390,11 @@ def heir(picture_M: NDArray[np.int64], kind_of: Mapping[int, int]) -> int:
     kinds, count = np.unique([kind_of[picture] for picture in picture_M.tolist()], return_counts=True)
     count[kinds == UNASSIGNED] = 0
     return int(kinds[count.argmax()])
+
+
+def mine(picture_M: NDArray[np.int64], kind: int, kind_of: Mapping[int, int]) -> float:
+    """Share of these pictures that belong to the kind."""
+    return statistics.fmean(kind_of[picture] == kind for picture in picture_M.tolist())
 
 
 def mostly(class_M: NDArray[np.int64]) -> frozenset[int]:

@@ -49,6 +49,33 @@ def test_one_cloud_is_one_kind(size: int):
     assert part.coarser == {0: None}
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_what_is_foreign_belongs_nowhere_even_where_there_is_one_kind(learned: bool):
+    points, truth = blobs([200], dims=32, spread=0.8, noise=10)
+    model = clusterer()
+    part = fit_with(model, points, points if learned else None, 2)
+    assert part.parameters["single"] is True
+    foreign_N = truth < 0
+    assert (part.label_N[foreign_N] == -1).all()
+    assert not part.core_N[foreign_N].any()
+    assert (part.label_N[~foreign_N] == 0).mean() > 0.99
+    label, probability = model.vote(points, points if learned else None)
+    assert np.array_equal(label, part.label_N)
+    assert (probability[foreign_N] == 0).all()
+
+
+def test_what_is_foreign_to_one_kind_can_be_put_into_it_or_another_by_people():
+    points, truth = blobs([200], dims=32, spread=0.8, noise=10)
+    ids = np.arange(len(points))
+    one, two, *others = np.flatnonzero(truth < 0).tolist()
+    part = clusterer().fit(ids, Embedded(ids, points, None).of, 1, leaders={one: 7, two: 7})
+    assert part.label_N[one] == part.label_N[two] >= 0
+    assert part.label_N[one] != np.median(part.label_N[truth == 0])
+    assert part.alone is not None
+    assert (part.alone.label_N[truth < 0] == -1).all()
+    assert (part.label_N[others] != np.median(part.label_N[truth == 0])).all()
+
+
 def test_learned_half_counts(crowd: tuple[np.ndarray, np.ndarray]):
     """An innate half that tells nothing is made good by a learned half that does."""
     points, truth = crowd

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from agent.calibration import stated
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
@@ -51,7 +52,7 @@ def why(queries: Queries, picture_id: int) -> Explanation:
 
 
 def test_the_answer_is_that_of_the_round(queries: Queries, ids: list[int]) -> None:
-    """For everyone: the votes' winner is the agent's kind, and its share the probability that the round gave."""
+    """For everyone: the votes' winner is the agent's kind, and its share gives the probability that was stated."""
     reasons, said = Reasons(queries), queries.said(ids)
     free = 0
     for picture_id, kind, probability, core in zip(
@@ -64,9 +65,9 @@ def test_the_answer_is_that_of_the_round(queries: Queries, ids: list[int]) -> No
         elif kind >= 0:
             free += 1
             assert found.votes[0].cluster_id == kind
-            assert found.votes[0].share == pytest.approx(probability, abs=1e-3)
+            assert stated(found.votes[0].share) == pytest.approx(probability, abs=1e-3)
             # the end of a walk is what its neighbours' ends are on average
-            assert sum(voter.weight for voter in found.voters) == pytest.approx(probability, abs=0.1)
+            assert sum(voter.weight for voter in found.voters) == pytest.approx(found.votes[0].share, abs=0.1)
     assert free > 0
 
 
@@ -120,6 +121,20 @@ def test_a_new_picture_is_told_where_it_would_be(queries: Queries, ids: list[int
     assert found.said.cluster_id == why(queries, ids[0]).cluster_id
     nowhere = Reasons(queries).explain(Subject(None, "", 1, -shown.innate_D, None))
     assert nowhere.outside or nowhere.votes
+
+
+def test_what_is_foreign_to_the_one_kind_there_is_lies_outside(store: Store, queries: Queries) -> None:
+    worker = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG)
+    store.add(blob(range(60), 0))
+    worker.round("requested")
+    (alike,), (foreign,) = blob(range(500, 501), 0), blob(range(600, 601), 1)
+    reasons = Reasons(queries)
+    found = reasons.explain(Subject(None, alike.sha256, 1, alike.innate_D, None))
+    assert not found.outside
+    assert found.said.cluster_id is not None
+    found = reasons.explain(Subject(None, foreign.sha256, 1, foreign.innate_D, None))
+    assert found.outside
+    assert found.said.cluster_id is None
 
 
 def test_a_persons_placing_is_a_fact_beside_what_the_agent_says(store: Store, queries: Queries, ids: list[int]) -> None:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from agent.calibration import stated
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
 from agent.graph import nearest
@@ -47,7 +48,7 @@ def test_the_votes_can_be_counted_again(fitted: Clusterer, window: Embedded) -> 
     sure = label_M >= 0
     assert sure.any()
     assert voters.kinds_K[share_MK.argmax(axis=1)][sure].tolist() == (label_M[sure] + 10).tolist()
-    assert share_MK.max(axis=1)[sure] == pytest.approx(probability_M[sure], abs=1e-3)
+    assert stated(share_MK.max(axis=1)[sure]) == pytest.approx(probability_M[sure], abs=1e-3)
     assert (cosine_MK.mean(axis=1)[sure] >= voters.far).all()
 
 

@@ -54,6 +54,39 @@ def test_any_window(size: int, count: int, seed: int):
     assert np.array_equal(window, choose_window(ids[shuffle], keys[shuffle], exemplars, size))
 
 
+def sorted_whole(
+    ids: np.ndarray, keys: np.ndarray, exemplar_ids: list[int], size: int, exemplar_share: float, newest_share: float
+) -> np.ndarray:
+    """The naive way: the whole archive sorted by key, and by id."""
+    by_key = ids[np.lexsort((ids, keys))]
+    exemplars = [i for i in by_key.tolist() if i in exemplar_ids][: int(size * exemplar_share)]
+    newest = sorted(ids.tolist())[len(ids) - int(size * newest_share) :]
+    kept = {*exemplars, *newest}
+    rest = [i for i in by_key.tolist() if i not in kept]
+    return np.array(sorted([*kept, *rest[: size - len(kept)]]), dtype=np.int64)
+
+
+@given(
+    size=st.integers(1, 40),
+    count=st.integers(41, 90),
+    widest=st.sampled_from([1, 5, 60, 2**64 - 1]),
+    shares=st.sampled_from([(0.25, 0.25), (0, 0), (1, 0), (0, 1), (0.5, 0.5), (0.1, 0.7)]),
+    seed=st.integers(0, 50),
+)
+def test_the_window_is_that_of_an_archive_sorted_whole(
+    size: int, count: int, widest: int, shares: tuple[float, float], seed: int
+):
+    """Keys that are equal included."""
+    rng = np.random.default_rng(seed)
+    ids = rng.permutation(500)[:count].astype(np.int64)
+    keys = rng.integers(0, widest, size=count, dtype=np.uint64)
+    exemplars = rng.integers(0, 520, size=30).tolist()
+    expected = sorted_whole(ids, keys, exemplars, size, *shares)
+    assert np.array_equal(choose_window(ids, keys, exemplars, size, *shares), expected)
+    order = np.argsort(ids)
+    assert np.array_equal(choose_window(ids[order], keys[order], exemplars, size, *shares), expected)
+
+
 @pytest.mark.parametrize(("keys", "size", "share"), [(KEYS[:3], 10, 0.2), (KEYS, 0, 0.2), (KEYS, 10, 0.9)])
 def test_nonsense_is_refused(keys: np.ndarray, size: int, share: float):
     with pytest.raises(ValueError, match="keys|window|shares"):

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from agent.space import unit
-from benchmarks.clustering import SETS, Stream
+from benchmarks.clustering import SETS, Stream, choice_of_window_s, worker_round_s
 from benchmarks.steps import measure
 
 OPTIONS = argparse.Namespace(seed=0)
@@ -23,6 +23,12 @@ def test_a_grown_window_agrees(data: str, agreement: float) -> None:
     assert ari >= agreement
     assert kinds >= 2
     assert stream.agreement_with_anew() > 0.9
+
+
+def test_whole_rounds_of_the_process_are_timed() -> None:
+    options = argparse.Namespace(seed=0, window=1_000)
+    assert worker_round_s(SETS["separated"](4_000, OPTIONS), 1_000, options) > 0
+    assert choice_of_window_s(5_000, 1_000, seed=0) > 0
 
 
 def test_the_steps_of_a_round_are_measured() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.identity import Pair, heir, mostly, scores
+from benchmarks.identity import Pair, heir, mean_of, mine, mostly, scores
 
 PAIR = Pair(1, 2, apart_from=3, apart_until=6)
 
@@ -21,6 +21,18 @@ def test_a_kind_is_mostly_of_as_few_classes_as_make_it_up(classes: list[int], ex
 def test_the_heir_has_most_of_what_is_still_assigned() -> None:
     kind_of = {1: 7, 2: 7, 3: 8, 4: -1, 5: -1, 6: -1}
     assert heir(np.arange(1, 7), kind_of) == 7
+
+
+def test_a_name_holds_what_it_has_of_its_first_pictures() -> None:
+    kind_of = {1: 7, 2: 7, 3: 8, 4: -1}
+    assert mine(np.arange(1, 5), 7, kind_of) == 0.5
+    assert mine(np.arange(1, 4), 7, kind_of) == pytest.approx(2 / 3)
+    assert mine(np.arange(3, 5), 7, kind_of) == 0
+
+
+def test_runs_in_which_nobody_returned_do_not_count() -> None:
+    assert mean_of([{"key": 1.0}, {"key": None}, {"key": 0.5}], "key") == 0.75
+    assert mean_of([{"key": None}], "key") == 0
 
 
 def test_a_pair_is_apart_in_its_versions_only() -> None:
