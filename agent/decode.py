@@ -97,6 +97,23 @@ def decode_frames(
         raise Undecodable(_reason(error, data, config)) from error
 
 
+def decode_whole(data: bytes, config: DecodeConfig) -> Image.Image:
+    """The first frame of a picture of any format in its full size, upright, RGB; otherwise as `decode_image`.
+
+    Raises:
+        Undecodable: for any reason whatever; nothing else is raised.
+    """
+    try:
+        with _opened(data, config) as image:
+            _load(image, config)
+            exif, rgb = read_exif(image), to_rgb(image)
+            return rgb if exif.turn is None else rgb.transpose(exif.turn)
+    except Undecodable:
+        raise
+    except Exception as error:  # as in `decode_frames`
+        raise Undecodable(_reason(error, data, config)) from error
+
+
 @contextmanager
 def _opened(data: bytes, config: DecodeConfig) -> Iterator[Image.Image]:
     if not data:
@@ -124,17 +141,7 @@ def _is_derived(image: Image.Image) -> bool:
 
 
 def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None, *, alone: bool) -> Decoded:
-    if image.format in _REFUSED:
-        raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
-    size = image.size
-    _check_pixels(size, config)
-    # Only JPEG has drafts: fewer DCT coefficients are decoded, and no more than the thumbnail needs. The size of the
-    # next frame of an MPO would be wrong after one.
-    drafted = alone and image.draft(None, thumbnail_size(size, config.thumbnail_px)) is not None
-    image.load()
-    if not drafted:
-        size = image.size  # icons and turned TIFFs know theirs only now
-        _check_pixels(size, config)
+    size = _load(image, config, draft_px=config.thumbnail_px if alone else None)
     exif = read_exif(image)
     small = shrink(to_rgb(image), config.thumbnail_px)
     if exif.turn is not None:
@@ -142,6 +149,25 @@ def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None,
     thumbnail = encode_thumbnail(small)
     width_px, height_px = reversed(size) if exif.swaps_sides else size
     return Decoded(pixels_of(thumbnail, least_px), thumbnail, width_px, height_px, exif.captured_at)
+
+
+def _load(image: Image.Image, config: DecodeConfig, draft_px: int | None = None) -> tuple[int, int]:
+    """Decode what was opened, if it is of a kind and size that we take; its size.
+
+    Args:
+        draft_px: so much of the long side is enough. Only JPEG has drafts: fewer DCT coefficients are decoded. The size
+            of the next frame of an MPO would be wrong after one.
+    """
+    if image.format in _REFUSED:
+        raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
+    size = image.size
+    _check_pixels(size, config)
+    drafted = draft_px is not None and image.draft(None, thumbnail_size(size, draft_px)) is not None
+    image.load()
+    if not drafted:
+        size = image.size  # icons and turned TIFFs know theirs only now
+        _check_pixels(size, config)
+    return size
 
 
 def _check_pixels(size: tuple[int, int], config: DecodeConfig) -> None:
