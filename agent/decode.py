@@ -10,10 +10,11 @@ import hashlib
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -43,6 +44,9 @@ _NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _REFUSED = {"EPS": "would run a PostScript interpreter"}
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 _REASON_CHARS = 200
+
+LOOK_S = 10.0
+"""A file that cost its worker is hashed within this time, or not at all."""
 
 
 class Undecodable(Exception):
@@ -309,13 +313,33 @@ class DecodePool:
 
 
 def _lost(reason: str, path: Path, source: str, most_frames: int) -> list[Frame | Rejected]:
-    """What becomes of a file whose worker was lost with it. Hashed here: hashing is safe, decoding was not."""
-    try:
-        facts = os.lstat(path)
-        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
-            return [Rejected("", "not a regular file", _origin(path, source, facts))]
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return [Rejected("", reason, _origin(path, source, None))]
-    return [Rejected(sha256, reason, _origin(path, source, facts), fatal=True)]
+    """What becomes of a file whose worker was lost with it.
+
+    Hashed here: hashing is safe, decoding was not. But its disk may hang, and with it whoever looks at it, who is left
+    behind after `LOOK_S`. A file that could not be read at all says no stat, so that it is tried again later.
+    """
+    remains = _Remains(path)
+    thread = threading.Thread(target=remains.look, name="hash a lost file", daemon=True)
+    thread.start()
+    thread.join(LOOK_S)
+    facts = remains.facts
+    if facts is not None and not stat.S_ISREG(facts.st_mode):
+        return [Rejected("", "not a regular file", _origin(path, source, facts))]
+    sha256 = remains.sha256
+    return [Rejected(sha256, reason, _origin(path, source, facts if sha256 else None), fatal=True)]
+
+
+class _Remains:
+    """What can be found out of a file, as far as it has come; all of it is empty where the file cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.facts: os.stat_result | None = None
+        self.sha256 = ""
+
+    def look(self) -> None:
+        with suppress(OSError):
+            self.facts = os.lstat(self._path)
+            if stat.S_ISREG(self.facts.st_mode):  # opening a pipe would wait for ever
+                with self._path.open("rb") as file:
+                    self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -244,7 +244,10 @@ class _Worker:
     def end(self) -> None:
         """Kill the process, if it is still there, and give everything back."""
         self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(JOIN_S)
+        except subprocess.TimeoutExpired:  # it hangs in the kernel, and will be gone when its disk is back
+            log.warning("a worker process cannot be killed, and is left behind", pid=self.pid)
         self._pipe.close()
 
 
