@@ -301,11 +301,12 @@ class DecodePool:
     def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Future[list[Frame | Rejected]]:
         """Have a file decoded: one result, or with `most_frames` above 1 as many as `read_file` gives.
 
-        The future never raises for bad files.
+        Sources take turns: one with many files, or with files that hang, does not hold up the others. The future never
+        raises for bad files.
 
         It is cancelled by `close`, and raises `agent.killable.WorkerStartError` if no worker process can be started.
         """
-        return self._processes.submit(path, origin_source, most_frames)
+        return self._processes.submit(path, origin_source, most_frames, lane=origin_source)
 
     def close(self) -> None:
         """Kill the workers and cancel what was not decoded; may be called again."""
