@@ -108,7 +108,7 @@ class FolderSource:
         self._rng = rng or random.Random()
         self._rules = PathRules(self._root, config.ignore, exclude, recursive=config.recursive)
         self._stat = linked_file_stat if config.follow_links else file_stat
-        self._presence = Presence(self._root, name, catalogue)
+        self._presence = Presence(self._root, name, catalogue, believe_s=config.believe_s, clock=clock)
         self._tracker = StabilityTracker(self._settle_s, self._stat, clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
         self._in_flight: deque[_Reading] = deque()
