@@ -44,6 +44,8 @@ LEFT_RESCAN_S = 1.0
 SCAN_SHARE = 20
 """After something left, the next scan waits at least so many times as long as the last one took."""
 
+OLD_NS = 86_400 * 10**9
+"""By any clock nobody writes to a file any more that is so old."""
 
 POLL_SHARE = 10
 """Where only scanning helps, it takes a tenth of the time at most."""
@@ -266,12 +268,15 @@ class FolderSource:
         return verdict.returned
 
     def _queue(self, found: list[tuple[str, FileStat]], wall_ns: int) -> None:
-        """Queue what a scan found; files that were written to just now must settle first."""
+        """Queue what a scan found; files that may still be written to must settle first.
+
+        mtimes are told by the clock of whoever has the disk, and that may be slow, or hours off.
+        """
         for path, stat in found:
-            if stat.mtime_ns + round(self._settle_s(path) * 1e9) <= wall_ns:
+            if stat.mtime_ns + OLD_NS <= wall_ns:
                 self._backlog.add(path, stat)
             else:
-                self._tracker.touch(path)
+                self._tracker.seen(path)
 
     def _settle_s(self, path: str) -> float:
         """How long a file must stand still; a scanner closes a file, and adds the next page seconds later."""

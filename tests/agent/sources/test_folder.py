@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import agent.sources.folder as folder_module
-from agent.config import DecodeConfig
+from agent.config import DecodeConfig, FolderConfig
 from agent.decode import DecodePool, Reader
 from agent.sources.folder import FolderSource
 from agent.sources.listing import Listing
@@ -143,6 +143,29 @@ def test_the_same_bytes_twice_are_two_frames_of_one_hash(make: Start, folder: Pa
     first, second = archive.frames()
     assert first.sha256 == second.sha256
     assert first.origin.uri != second.origin.uri
+
+
+def test_what_grows_is_not_read_however_wrong_the_clock_of_its_disk_is(
+    folder: Path, archive: Any, pool: DecodePool, picture: Any, until: Until
+) -> None:
+    config = FolderConfig(settle_s=1, poll_s=0.1, observer="polling")
+    ahead = lambda: time.time_ns() + 3600 * 10**9  # noqa: E731
+    source = FolderSource(folder, "here", config, archive, pool, archive.inbox, wall_ns=ahead)
+    stop, data = threading.Event(), picture(1, side=200)
+    (folder / "old.jpg").write_bytes(picture(0))
+    age(folder / "old.jpg", 86_400)
+    for awake in [pool.submit(folder / "old.jpg", "here") for _ in range(pool.workers)]:
+        awake.result(20)
+    with (folder / "slow.jpg").open("wb", buffering=0) as file:
+        thread = threading.Thread(target=source.run, args=(stop,), daemon=True)
+        thread.start()
+        for start in range(0, len(data), len(data) // 3):
+            file.write(data[start : start + len(data) // 3])
+            time.sleep(0.4)
+    assert until(lambda: archive.names() == ["old.jpg", "slow.jpg"]), "though scans come more often than files settle"
+    stop.set()
+    thread.join(5)
+    assert archive.rejections() == []
 
 
 def test_a_slow_consumer_holds_the_source_back(
