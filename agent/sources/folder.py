@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from agent.config import FolderConfig
 from agent.decode import DecodePool
 from agent.frame import FileStat, Frame, Rejected
 from agent.inbox import Inbox
+from agent.patience import Patience
 from agent.sources.backlog import Backlog, fingerprint
 from agent.sources.listing import Listing, PathRules
 from agent.sources.mounts import chosen_observer, filesystem_of
@@ -151,11 +153,16 @@ class FolderSource:
         """
         if not os.path.isdir(self._root):
             raise SourceError(f"{self._root} is not a folder; create it, or watch another one")
+        patience = Patience(stop.wait)
+        while not (stop.is_set() or patience.attempt(partial(self._read_through, stop))):
+            self._start_over()
+        self._inbox.join(stop)
+
+    def _read_through(self, stop: threading.Event) -> None:
         self._scan(stop)
         while not stop.is_set() and (self._in_flight or len(self._backlog) or len(self._tracker)):
             self._advance(stop)
             self._rest()
-        self._inbox.join(stop)
 
     # ---------------------------------------------------------------- one turn
 

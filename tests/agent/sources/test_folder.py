@@ -25,6 +25,7 @@ from agent.sources.folder import FolderSource
 from agent.sources.listing import Listing
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
+from storage.errors import StoreLocked
 
 Start = Callable[..., FolderSource]
 Until = Callable[..., bool]
@@ -59,6 +60,24 @@ def test_a_second_drain_reads_nothing(make: Start, folder: Path, archive: Any, p
     assert len(archive.items) == 6
     make().drain(threading.Event())
     assert len(archive.items) == 6
+
+
+def test_drain_waits_for_a_database_that_is_locked(
+    make: Start, folder: Path, archive: Any, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.patience.RETRY_S", (0.05,))
+    good, failures = archive.known, [StoreLocked("taxon.db is locked")] * 3
+
+    def known(uris: Sequence[str]) -> Any:
+        if failures:
+            raise failures.pop()
+        return good(uris)
+
+    monkeypatch.setattr(archive, "known", known)
+    (folder / "a.jpg").write_bytes(picture(0))
+    make().drain(threading.Event())
+    assert archive.names() == ["a.jpg"]
+    assert failures == []
 
 
 def test_drain_waits_for_a_slow_copy(make: Start, folder: Path, archive: Any, picture: Any) -> None:
