@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from watchdog.observers.api import BaseObserver
 
 import agent.sources.folder as folder_module
 from agent.config import DecodeConfig, FolderConfig
@@ -531,6 +532,42 @@ def test_the_observer_in_use_is_told_with_the_reason(
     monkeypatch.setattr("agent.sources.folder.filesystem_of", lambda _: kind)
     source = running(observer=mode)
     assert until(lambda: (source.observer, source.observer_why) == chosen)
+
+
+def test_what_is_there_is_read_while_the_watches_are_still_being_added(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, start = threading.Event(), BaseObserver.start
+    monkeypatch.setattr(BaseObserver, "start", lambda observer: released.wait(60) and start(observer))
+    (folder / "before.jpg").write_bytes(picture(0))
+    source = running()
+    assert until(lambda: archive.names() == ["before.jpg"])
+    (folder / "meanwhile.jpg").write_bytes(picture(1))
+    assert until(lambda: "meanwhile.jpg" in archive.names()), "scanned, as nothing is told yet"
+    scans = source._config.poll_s
+    monkeypatch.setattr(source, "_config", source._config.model_copy(update={"poll_s": 600}))
+    time.sleep(2 * scans)
+    (folder / "between.jpg").write_bytes(picture(2))
+    released.set()
+    assert until(lambda: "between.jpg" in archive.names()), "a scan makes up for what nobody watched"
+    (folder / "after.jpg").write_bytes(picture(3))
+    assert until(lambda: "after.jpg" in archive.names(), 3), "and then it is told"
+
+
+def test_it_stops_in_time_while_the_watches_are_being_added(
+    make: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, stop = threading.Event(), threading.Event()
+    monkeypatch.setattr(BaseObserver, "start", lambda observer: released.wait(60))
+    (folder / "a.jpg").write_bytes(picture(0))
+    thread = threading.Thread(target=make().run, args=(stop,), daemon=True)
+    thread.start()
+    assert until(lambda: archive.names() == ["a.jpg"])
+    began = time.monotonic()
+    stop.set()
+    thread.join(10)
+    assert time.monotonic() - began < 2
+    released.set()
 
 
 # -------------------------------------------------------------------- a world that fails

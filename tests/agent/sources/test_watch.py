@@ -136,6 +136,34 @@ def test_an_observer_that_does_not_stop_is_left_behind_and_another_takes_its_pla
     held.set()
 
 
+def test_an_observer_that_starts_too_late_for_whoever_wanted_it_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sources.watch.START_S", 0.05)
+    released, stopped = threading.Event(), threading.Event()
+
+    class Slow(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__(EventEmitter)
+
+        def start(self) -> None:
+            released.wait(60)
+
+        def stop(self) -> None:
+            stopped.set()
+
+    calls = Calls()
+    watch = calls.watch(tmp_path, Slow)
+    assert not watch.revive()
+    assert not watch.revive()
+    assert (watch.trouble, calls.lost) == ("", 0)
+    watch.stop()
+    assert not stopped.is_set()
+    released.set()
+    assert stopped.wait(10)
+    assert not watch.is_alive()
+
+
 def test_a_refused_start_leaves_no_thread_behind(tmp_path: Path) -> None:
     before = set(threading.enumerate())  # those of other tests may end meanwhile
     watch = Calls().watch(tmp_path / "gone")
