@@ -168,6 +168,9 @@ class FolderSource:
 
     def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
         watching = watch is not None and self.health != "offline" and watch.revive()
+        if watch is not None and watch.losses != self.counts:
+            self.counts = watch.losses
+            self._report("degraded", "file events were lost; a scan makes up for them")
         interval_s = self._config.rescan_s if watching else max(self._config.poll_s, POLL_SHARE * self._scan_s)
         if self._scan_is_due(self._jitter * interval_s):
             returned = self._scan(stop)

@@ -46,6 +46,8 @@ class Watch:
 
     Attributes:
         trouble: why the folder cannot be watched; empty while it is.
+        losses: how often events were lost: `events_lost`, because the kernel's queue was full, and `watch_restarts`,
+            because an observer had died; empty while none were.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Watch:
         self._recursive = recursive
         self._probe = Probe(root, clock)
         self._handler = _Handler(changed, appeared, left, self._probe.heard)
-        self._overflow = _OverflowListener(lost)
+        self._overflow = _OverflowListener(self._overflowed)
         self._lost = lost
         self._clock = clock
         self._make = observer or native_observer
@@ -72,7 +74,9 @@ class Watch:
         self._starting: _Starting | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._heard_before = False
         self.trouble = ""
+        self.losses: dict[str, int] = {}
 
     def is_alive(self) -> bool:
         """Whether events can arrive. An emitter ends by itself when its folder goes away."""
@@ -103,8 +107,20 @@ class Watch:
         self._observer = starting.observer
         logging.getLogger(_OverflowListener.LOGGER).addHandler(self._overflow)
         self._probe.drop()
+        if self._heard_before:
+            log.warning("the observer had died and is started again; a scan makes up for it", folder=self._root)
+            self._count("watch_restarts")
+        self._heard_before = True
         self._lost()  # nobody knows what has happened before
         return True
+
+    def _overflowed(self) -> None:
+        log.warning("file events were lost; a scan makes up for them", folder=self._root)
+        self._count("events_lost")
+        self._lost()
+
+    def _count(self, loss: str) -> None:
+        self.losses = {**self.losses, loss: self.losses.get(loss, 0) + 1}
 
     def _hears(self) -> bool:
         assert self._observer is not None
@@ -124,10 +140,12 @@ class Watch:
         if trouble != self.trouble:
             log.warning("the folder cannot be watched; scanning instead", folder=self._root, reason=trouble)
         self.trouble = trouble
+        self._heard_before = False
 
     def renew(self) -> None:
         """Let go of a folder that is another one now under the same path; `revive` watches the new one at once."""
         self.stop()
+        self._heard_before = False
         self._failures = 0
         self._retry_at = 0.0
 

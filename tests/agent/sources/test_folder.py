@@ -613,14 +613,18 @@ def test_mass_deletion_is_reported_and_not_believed(
 def test_lost_events_are_made_up_for_by_a_scan(
     running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = running()
+    source, said = running(), []
     monkeypatch.setattr(source, "_rules", Deaf())
     (folder / "a.jpg").write_bytes(picture(0))
     time.sleep(0.4)
     assert archive.names() == []
     monkeypatch.undo()
+    monkeypatch.setattr(source, "_note", lambda name, health, detail: said.append((health, detail)))
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
     assert until(lambda: archive.names() == ["a.jpg"])
+    assert source.counts == {"events_lost": 1}
+    assert ("degraded", "file events were lost; a scan makes up for them") in said
+    assert until(lambda: source.health == "online")
 
 
 class Deaf:
@@ -639,13 +643,14 @@ def test_a_dead_observer_is_started_again(
             watches.append(self)
 
     monkeypatch.setattr(folder_module, "Watch", Recorded)
-    running()
+    source = running()
     first = watches[0]._observer
     assert first is not None
     first.stop()
     (folder / "a.jpg").write_bytes(picture(0))
     assert until(lambda: archive.names() == ["a.jpg"])
     assert until(lambda: watches[0]._observer is not first and watches[0].is_alive())
+    assert until(lambda: source.counts == {"watch_restarts": 1})
 
 
 def test_a_catalogue_that_fails_is_waited_for(

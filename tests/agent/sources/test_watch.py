@@ -79,6 +79,7 @@ def test_it_starts_stops_and_hears_of_overflow_only_in_between(tmp_path: Path) -
     library.warning("Inotify queue overflowed; filesystem events were lost")
     library.warning("something else")
     assert calls.lost == 2
+    assert watch.losses == {"events_lost": 1}
     watch.stop()
     watch.stop()
     library.warning("Inotify queue overflowed; filesystem events were lost")
@@ -104,6 +105,10 @@ def test_an_observer_whose_reader_has_died_is_dead(tmp_path: Path) -> None:
     assert watch.revive()
     assert len(observers) == 2
     assert calls.lost == 2
+    assert watch.losses == {"watch_restarts": 1}
+    watch.renew()
+    assert watch.revive()
+    assert watch.losses == {"watch_restarts": 1}, "another folder is no loss"
     watch.stop()
     assert not any(thread.is_alive() for thread in observers)
 
