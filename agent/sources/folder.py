@@ -31,6 +31,7 @@ from agent.sources.listing import Listing, PathRules
 from agent.sources.mounts import chosen_observer, filesystem_of
 from agent.sources.presence import Presence
 from agent.sources.protocol import Catalogue, Health, SourceError
+from agent.sources.refusals import Refusals
 from agent.sources.stability import StabilityTracker, file_stat, linked_file_stat
 from agent.sources.watch import Watch
 from agent.uri import file_uri
@@ -115,6 +116,7 @@ class FolderSource:
         self._presence = Presence(self._root, name, catalogue, believe_s=config.believe_s, clock=clock)
         self._tracker = StabilityTracker(self._settle_s, self._stat, clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
+        self._refusals = Refusals(clock)
         self._in_flight: deque[_Reading] = deque()
         self._busy: set[str] = set()
         self._folders: deque[str] = deque()
@@ -202,6 +204,8 @@ class FolderSource:
             if found is None:
                 return
             path, stat = found
+            if self._refusals.rests(path):
+                continue
             if path in self._busy or self._stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
@@ -222,6 +226,7 @@ class FolderSource:
         if now is not None and first.origin.stat is not None and now != first.origin.stat:
             self._tracker.touch(reading.path)
             return
+        self._refusals.note(reading.path, refused=isinstance(first, Rejected) and first.origin.stat is None)
         for item in (*others, first):
             self._inbox.put(item, stop)
 
@@ -262,7 +267,7 @@ class FolderSource:
             uris.add(hash(file_uri(path)))
             if self._backlog.is_done(path, stat):
                 fingerprints.add(fingerprint(path, stat))
-            elif path not in self._busy:
+            elif path not in self._busy and not self._refusals.rests(path):
                 found.append((path, stat))
         if stop.is_set():
             return False
@@ -270,6 +275,7 @@ class FolderSource:
         self._report(verdict.health, verdict.detail)
         if verdict.readable:
             self._backlog.keep_done(fingerprints)
+            self._refusals.forget_gone()
             self._queue(found, wall_ns)
         self._scanned_at = self._clock()
         self._scan_s = self._scanned_at - began

@@ -38,7 +38,7 @@ from storage.rows import PictureRow
 from storage.store import Store
 from tests.cameras import Server, free_port, jpegs, mjpeg, silent, still
 from tests.films import write_film
-from tests.hanging import HOSTILE, read_or_hang
+from tests.readers import HOSTILE, read_or_hang
 from tests.senders import Sender
 
 SLOW_S = 90.0

@@ -27,6 +27,7 @@ from agent.sources.listing import Listing
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
 from storage.errors import StoreLocked
+from tests.readers import read_if_allowed
 
 Start = Callable[..., FolderSource]
 Until = Callable[..., bool]
@@ -670,6 +671,24 @@ def test_a_catalogue_that_fails_is_waited_for(
     assert until(lambda: archive.names() == ["a.jpg"])
     assert failures == []
     assert until(lambda: source.health == "online")
+
+
+def test_a_file_that_may_not_be_read_is_not_read_at_every_scan_and_is_when_it_may(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until
+) -> None:
+    pool = DecodePool(DecodeConfig(workers=1), read_if_allowed)
+    try:
+        (folder / "a.jpg").write_bytes(picture(0))
+        (folder / "a.jpg").chmod(0)
+        source = running(pool=pool, observer="polling", poll_s=0.05)
+        assert until(lambda: len(archive.items) == 1)
+        scanned = source._scanned_at
+        assert until(lambda: source._scanned_at > scanned + 0.5)
+        assert [item.reason for item in archive.items] == ["cannot be read: Permission denied"]
+        (folder / "a.jpg").chmod(0o600)
+        assert until(lambda: archive.names() == ["a.jpg"])
+    finally:
+        pool.close()
 
 
 def test_a_hang_and_a_crash_do_not_stop_the_others(
