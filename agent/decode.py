@@ -340,7 +340,7 @@ class _Remains:
 
     def look(self) -> None:
         with suppress(OSError):
-            self.facts = os.lstat(self._path)
+            self.facts = os.stat(self._path)
             if stat.S_ISREG(self.facts.st_mode):  # opening a pipe would wait for ever
                 with self._path.open("rb") as file:
                     self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()

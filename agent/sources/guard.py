@@ -62,6 +62,14 @@ class Guarded:
     def counts(self) -> dict[str, int]:
         return self._source.counts
 
+    @property
+    def observer(self) -> str:
+        return self._source.observer
+
+    @property
+    def observer_why(self) -> str:
+        return self._source.observer_why
+
     def run(self, stop: threading.Event) -> None:
         """Yield until `stop`."""
         while not stop.is_set():

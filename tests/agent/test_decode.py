@@ -260,6 +260,13 @@ def test_a_disk_that_hangs_holds_up_no_other_file(
     assert result.origin.stat is None, "it is tried again"
 
 
+def test_a_linked_file_that_costs_its_worker_is_hashed_too(tmp_path: Path, faulty_pool: DecodePool) -> None:
+    (tmp_path / "there").write_bytes(photograph(40, 30))
+    (tmp_path / "crash.jpg").symlink_to(tmp_path / "there")
+    (result,) = faulty_pool.submit(tmp_path / "crash.jpg", "here").result(30)
+    assert result.sha256 == hashlib.sha256((tmp_path / "there").read_bytes()).hexdigest()
+
+
 def test_a_picture_that_needs_too_much_memory_is_rejected_and_its_worker_begins_anew(tmp_path: Path) -> None:
     wide, small = tmp_path / "wide.png", tmp_path / "small.png"
     Image.new("L", (9_900, 9_900)).save(wide, compress_level=1)

@@ -484,7 +484,9 @@ class Slow:
 
 
 class Hearing:
-    trouble = ""
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.losses: dict[str, int] = {}
 
     def revive(self) -> bool:
         return True

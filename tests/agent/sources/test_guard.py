@@ -20,6 +20,8 @@ class Throwing:
         self.health: Health = "online"
         self.detail = ""
         self.counts: dict[str, int] = {}
+        self.observer = "polling"
+        self.observer_why = "it was told to"
         self.attempts = 0
         self._failures = failures
         self._error = error or ZeroDivisionError("a bug\nof two lines")
@@ -52,6 +54,7 @@ def test_a_source_that_fails_is_away_and_begun_again(until: Callable[..., bool])
     assert until(lambda: source.attempts == 6)
     assert one.said == [("bad", "offline", "ZeroDivisionError: a bug")] * 5
     assert (one.guarded.health, one.guarded.detail) == ("online", "")
+    assert (one.guarded.observer, one.guarded.observer_why) == ("polling", "it was told to")
     one.stop.set()
     thread.join(2)
     assert not thread.is_alive()
