@@ -38,6 +38,7 @@ from agent.patience import Patience
 from agent.published import published_tails
 from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
+from agent.sources.guard import Guarded
 from agent.sources.outages import Outages, still_away
 from agent.sources.protocol import Source
 from agent.supervisor import GaveUp, Supervisor
@@ -74,7 +75,8 @@ class Agent:
         self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
         self._outages = Outages(still_away((row.type, dict(row.detail)) for row in self._told()))
-        self._sources: list[Source] = [*self._folders(data), *self._cameras(data), *self._pushed(data)]
+        sources: list[Source] = [*self._folders(data), *self._cameras(data), *self._pushed(data)]
+        self._sources = [Guarded(source, self._outages.note) for source in sources]
         spawn = multiprocessing.get_context("spawn")
         self._cluster_stop, self._cluster_drain = spawn.Event(), spawn.Event()
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
@@ -141,10 +143,10 @@ class Agent:
         learning: Learning | None = None
         try:
             self._clusterer.start()
-            sources = [self._thread(source.drain if once else source.run) for source in self._sources]
+            sources = [self._thread(source.drain if once else source.run, self._remember) for source in self._sources]
             threads += sources
             embedding, learning = self._load()
-            threads.append(self._thread(embedding.run))
+            threads.append(self._thread(embedding.run, self._give_up))
             self._work(embedding, learning, sources if once else None)
         finally:
             self._shut_down(threads, learning)
@@ -164,17 +166,25 @@ class Agent:
         log.info("watching", sources=[source.name for source in self._sources], device=str(device))
         return embedding, learning
 
-    def _thread(self, run: Callable[[threading.Event], None]) -> threading.Thread:
-        thread = threading.Thread(target=self._watched, args=(run,), name=run.__qualname__, daemon=True)
+    def _thread(self, run: Callable[[threading.Event], None], failed: Callable[[Exception], None]) -> threading.Thread:
+        thread = threading.Thread(target=self._watched, args=(run, failed), name=run.__qualname__, daemon=True)
         thread.start()
         return thread
 
-    def _watched(self, run: Callable[[threading.Event], None]) -> None:
+    def _watched(self, run: Callable[[threading.Event], None], failed: Callable[[Exception], None]) -> None:
         try:
             run(self._stop)
-        except Exception as error:  # noqa: BLE001  the edge of every worker: without this one the agent is blind
-            self._failures.append(error)
-            self._stop.set()
+        except Exception as error:  # noqa: BLE001  the edge of every worker
+            failed(error)
+
+    def _remember(self, error: Exception) -> None:
+        """A source cannot be drained: the others go on, and it is said in the end."""
+        self._failures.append(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Without this one the agent is blind."""
+        self._failures.append(error)
+        self._stop.set()
 
     def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
         embedder = Embedder(encoder, published_tails(encoder, self._queries, self._checkpoints), device)

@@ -21,6 +21,9 @@ class StoreCatalogue:
     def present_uris(self, source: str) -> Iterator[str]:
         return self._queries.present_uris(source)
 
+    def present_below(self, folder: str) -> Iterator[str]:
+        return self._queries.present_below(folder)
+
     def existing(self, shas: Sequence[str]) -> dict[str, int]:
         return self._queries.existing(shas)
 

@@ -27,7 +27,7 @@ from agent.logs import configure_logs
 from agent.map_maker import MapMaker
 from agent.patience import Patience
 from agent.window import choose_window
-from storage.engine import open_engine
+from storage.engine import open_engine, pulse
 from storage.errors import Outdated
 from storage.overrule import leading, overrule, rows_of
 from storage.queries import Queries
@@ -39,6 +39,8 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.25
+LOOK_S = 1.0
+"""So often a worker looks whether it has to do anything even if nobody has written: some of it is told by the clock."""
 # Reasons for a round in which nothing new may be coming, so that stability must confirm what new pictures cannot.
 IDLE = ("idle", "drain", "requested")
 NONE = -1
@@ -328,7 +330,7 @@ def run_cluster_process(
     engine, patience = open_engine(url), Patience(stop.wait)
     while _wanted(stop):
         # a new one after each failure, since a round that was cut off leaves half of a state behind
-        if patience.attempt(partial(_work, _worker(engine, config, seed), stop, drain)):
+        if patience.attempt(partial(_work, _worker(engine, config, seed), engine, stop, drain)):
             return
 
 
@@ -337,13 +339,18 @@ def _wanted(stop: ProcessEvent) -> bool:
     return not stop.is_set() and (agent is None or agent.is_alive())
 
 
-def _work(worker: ClusterWorker, stop: ProcessEvent, drain: ProcessEvent) -> None:
-    while _wanted(stop):
-        draining = drain.is_set()
-        if not worker.step(draining=draining):
+def _work(worker: ClusterWorker, engine: Engine, stop: ProcessEvent, drain: ProcessEvent) -> None:
+    with engine.connect() as connection:
+        while _wanted(stop):
+            draining, seen = drain.is_set(), pulse(connection)
+            if worker.step(draining=draining):
+                continue
             if draining:
                 return
-            stop.wait(POLL_S)
+            for _ in range(round(LOOK_S / POLL_S)):
+                stop.wait(POLL_S)
+                if drain.is_set() or not _wanted(stop) or pulse(connection) != seen:
+                    break
 
 
 def _limit_threads(threads: int) -> None:

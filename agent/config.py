@@ -38,6 +38,9 @@ class FolderConfig(Section):
     rescan_s: float = Field(300, gt=0, description="full scan of the folder; file events are only hints")
     observer: Literal["auto", "native", "polling"] = Field("auto", description="how changes are noticed between scans")
     poll_s: float = Field(5, gt=0, description="scan interval when polling")
+    believe_s: float = Field(
+        21_600, ge=0, description="most files vanished: they are gone if they stay away so long while others are there"
+    )
     suffixes: tuple[str, ...] = Field(
         (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif",
          ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico", ".cur", ".icns", ".jp2", ".j2k", ".jpx", ".mpo",

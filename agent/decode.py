@@ -10,10 +10,11 @@ import hashlib
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -43,6 +44,9 @@ _NEW_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
 _REFUSED = {"EPS": "would run a PostScript interpreter"}
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 _REASON_CHARS = 200
+
+LOOK_S = 10.0
+"""A file that cost its worker is hashed within this time, or not at all."""
 
 
 class Undecodable(Exception):
@@ -97,6 +101,23 @@ def decode_frames(
         raise Undecodable(_reason(error, data, config)) from error
 
 
+def decode_whole(data: bytes, config: DecodeConfig) -> Image.Image:
+    """The first frame of a picture of any format in its full size, upright, RGB; otherwise as `decode_image`.
+
+    Raises:
+        Undecodable: for any reason whatever; nothing else is raised.
+    """
+    try:
+        with _opened(data, config) as image:
+            _load(image, config)
+            exif, rgb = read_exif(image), to_rgb(image)
+            return rgb if exif.turn is None else rgb.transpose(exif.turn)
+    except Undecodable:
+        raise
+    except Exception as error:  # as in `decode_frames`
+        raise Undecodable(_reason(error, data, config)) from error
+
+
 @contextmanager
 def _opened(data: bytes, config: DecodeConfig) -> Iterator[Image.Image]:
     if not data:
@@ -124,17 +145,7 @@ def _is_derived(image: Image.Image) -> bool:
 
 
 def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None, *, alone: bool) -> Decoded:
-    if image.format in _REFUSED:
-        raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
-    size = image.size
-    _check_pixels(size, config)
-    # Only JPEG has drafts: fewer DCT coefficients are decoded, and no more than the thumbnail needs. The size of the
-    # next frame of an MPO would be wrong after one.
-    drafted = alone and image.draft(None, thumbnail_size(size, config.thumbnail_px)) is not None
-    image.load()
-    if not drafted:
-        size = image.size  # icons and turned TIFFs know theirs only now
-        _check_pixels(size, config)
+    size = _load(image, config, draft_px=config.thumbnail_px if alone else None)
     exif = read_exif(image)
     small = shrink(to_rgb(image), config.thumbnail_px)
     if exif.turn is not None:
@@ -142,6 +153,25 @@ def _decode_open(image: Image.Image, config: DecodeConfig, least_px: int | None,
     thumbnail = encode_thumbnail(small)
     width_px, height_px = reversed(size) if exif.swaps_sides else size
     return Decoded(pixels_of(thumbnail, least_px), thumbnail, width_px, height_px, exif.captured_at)
+
+
+def _load(image: Image.Image, config: DecodeConfig, draft_px: int | None = None) -> tuple[int, int]:
+    """Decode what was opened, if it is of a kind and size that we take; its size.
+
+    Args:
+        draft_px: so much of the long side is enough. Only JPEG has drafts: fewer DCT coefficients are decoded. The size
+            of the next frame of an MPO would be wrong after one.
+    """
+    if image.format in _REFUSED:
+        raise Undecodable(f"{image.format} is not decoded: it {_REFUSED[image.format]}")
+    size = image.size
+    _check_pixels(size, config)
+    drafted = draft_px is not None and image.draft(None, thumbnail_size(size, draft_px)) is not None
+    image.load()
+    if not drafted:
+        size = image.size  # icons and turned TIFFs know theirs only now
+        _check_pixels(size, config)
+    return size
 
 
 def _check_pixels(size: tuple[int, int], config: DecodeConfig) -> None:
@@ -271,11 +301,12 @@ class DecodePool:
     def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Future[list[Frame | Rejected]]:
         """Have a file decoded: one result, or with `most_frames` above 1 as many as `read_file` gives.
 
-        The future never raises for bad files.
+        Sources take turns: one with many files, or with files that hang, does not hold up the others. The future never
+        raises for bad files.
 
         It is cancelled by `close`, and raises `agent.killable.WorkerStartError` if no worker process can be started.
         """
-        return self._processes.submit(path, origin_source, most_frames)
+        return self._processes.submit(path, origin_source, most_frames, lane=origin_source)
 
     def close(self) -> None:
         """Kill the workers and cancel what was not decoded; may be called again."""
@@ -283,13 +314,33 @@ class DecodePool:
 
 
 def _lost(reason: str, path: Path, source: str, most_frames: int) -> list[Frame | Rejected]:
-    """What becomes of a file whose worker was lost with it. Hashed here: hashing is safe, decoding was not."""
-    try:
-        facts = os.lstat(path)
-        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
-            return [Rejected("", "not a regular file", _origin(path, source, facts))]
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return [Rejected("", reason, _origin(path, source, None))]
-    return [Rejected(sha256, reason, _origin(path, source, facts), fatal=True)]
+    """What becomes of a file whose worker was lost with it.
+
+    Hashed here: hashing is safe, decoding was not. But its disk may hang, and with it whoever looks at it, who is left
+    behind after `LOOK_S`. A file that could not be read at all says no stat, so that it is tried again later.
+    """
+    remains = _Remains(path)
+    thread = threading.Thread(target=remains.look, name="hash a lost file", daemon=True)
+    thread.start()
+    thread.join(LOOK_S)
+    facts = remains.facts
+    if facts is not None and not stat.S_ISREG(facts.st_mode):
+        return [Rejected("", "not a regular file", _origin(path, source, facts))]
+    sha256 = remains.sha256
+    return [Rejected(sha256, reason, _origin(path, source, facts if sha256 else None), fatal=True)]
+
+
+class _Remains:
+    """What can be found out of a file, as far as it has come; all of it is empty where the file cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.facts: os.stat_result | None = None
+        self.sha256 = ""
+
+    def look(self) -> None:
+        with suppress(OSError):
+            self.facts = os.stat(self._path)
+            if stat.S_ISREG(self.facts.st_mode):  # opening a pipe would wait for ever
+                with self._path.open("rb") as file:
+                    self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import queue
 import resource
 import signal
 import subprocess
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import structlog
+
+from agent.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class KillableWorkers(Generic[R]):
         self._lost = lost
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
-        self._tasks: queue.SimpleQueue[tuple[Future[R], tuple[Any, ...]] | None] = queue.SimpleQueue()
+        self._turns: Turns[tuple[Future[R], tuple[Any, ...]]] = Turns(workers)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._living: set[_Worker] = set()
@@ -77,12 +78,17 @@ class KillableWorkers(Generic[R]):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, *arguments: Any) -> Future[R]:
-        """Queue a task; tasks start in order. The future raises `WorkerStartError`, or is cancelled by `close`."""
-        if self._closing.is_set():
-            raise RuntimeError("the workers are closed")
+    def submit(self, *arguments: Any, lane: str = "") -> Future[R]:
+        """Queue a task. The future raises `WorkerStartError`, or is cancelled by `close`.
+
+        Args:
+            lane: tasks of one start in order, and lanes take turns (`agent.turns`).
+
+        Raises:
+            RuntimeError: after `close`.
+        """
         future: Future[R] = Future()
-        self._tasks.put((future, arguments))
+        self._turns.put(lane, (future, arguments))
         return future
 
     def pids(self) -> list[int]:
@@ -93,31 +99,24 @@ class KillableWorkers(Generic[R]):
     def close(self) -> None:
         """Kill all workers, cancel all tasks. Safe to call twice."""
         self._closing.set()
-        for _ in self._threads:
-            self._tasks.put(None)
+        for future, _ in self._turns.close():
+            future.cancel()
         with self._lock:
             for worker in self._living:
                 worker.kill()
         for thread in self._threads:
             thread.join(JOIN_S)
-        with suppress(queue.Empty):
-            while True:
-                task = self._tasks.get_nowait()
-                if task is not None:
-                    task[0].cancel()
 
     # ---------------------------------------------------------------- one thread per worker
 
     def _work(self) -> None:
         worker: _Worker | None = None
-        while not self._closing.is_set():
-            task = self._tasks.get()
-            if task is None:
-                break
-            future, arguments = task
-            if not future.set_running_or_notify_cancel():
-                continue
-            worker = self._settle(future, arguments, worker)
+        while (turn := self._turns.take()) is not None:
+            lane, (future, arguments) = turn
+            begun = future.set_running_or_notify_cancel()
+            if begun:
+                worker = self._settle(future, arguments, worker)
+            self._turns.done(lane, harmed=begun and worker is None)
         self._retire(worker)
 
     def _settle(self, future: Future[R], arguments: tuple[Any, ...], worker: _Worker | None) -> _Worker | None:
@@ -244,7 +243,10 @@ class _Worker:
     def end(self) -> None:
         """Kill the process, if it is still there, and give everything back."""
         self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(JOIN_S)
+        except subprocess.TimeoutExpired:  # it hangs in the kernel, and will be gone when its disk is back
+            log.warning("a worker process cannot be killed, and is left behind", pid=self.pid)
         self._pipe.close()
 
 

@@ -138,6 +138,18 @@ def sole_agent(engine: Engine) -> AbstractContextManager[None]:
     return nullcontext() if engine.dialect.name == "sqlite" else postgresql.sole_agent(engine)
 
 
+def pulse(connection: Connection) -> object:
+    """Something that is different when anybody has written through another connection since, and costs next to nothing.
+
+    It may be different when nobody has. On SQLite it means something for one connection only.
+    """
+    question = "PRAGMA data_version" if connection.dialect.name == "sqlite" else postgresql.PULSE
+    try:
+        return connection.exec_driver_sql(question).scalar_one()
+    finally:
+        connection.rollback()  # within one transaction nothing ever changes
+
+
 def scrub(engine: Engine, tables: Sequence[str]) -> None:
     """Leave of rows that were deleted from these tables what the database lets us leave: little, or nothing.
 

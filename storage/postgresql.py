@@ -26,6 +26,8 @@ CONNECT_S = 10
 KEEPALIVE_S = 60
 WRITERS_LOCK = 0x7461786F6E
 """Key of the advisory lock of whoever writes: "taxon" in ASCII."""
+PULSE = "SELECT txid_current_snapshot()::text"
+"""Which transactions have ended: different after each that wrote."""
 AGENT_LOCK = WRITERS_LOCK + 1
 """Key of the advisory lock of the agent, held as long as it runs."""
 

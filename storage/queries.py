@@ -6,13 +6,13 @@ moment. Nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select
 
 from storage import arrivals, journal, opinion
 from storage.answers import Answers
@@ -69,10 +69,18 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
 
     def present_uris(self, source: str) -> Iterator[str]:
         """Where files of a source lie, rejected ones too; read in pages, so that a slow reader holds up nobody."""
+        return self._present(lambda table: table.c.source == source)
+
+    def present_below(self, folder: str) -> Iterator[str]:
+        """Where files lie below a folder, whatever source they are of; otherwise as `present_uris`."""
+        below = self._present(lambda table: table.c.uri.startswith(folder, autoescape=True))
+        return (uri for uri in below if uri.startswith(folder))  # to SQLite upper and lower case are the same
+
+    def _present(self, chosen: Callable[[Table], ColumnElement[bool]]) -> Iterator[str]:
         for table in (locations, rejections):
             last = 0
             while True:
-                query = select(table.c.id, table.c.uri).where(table.c.source == source, table.c.id > last)
+                query = select(table.c.id, table.c.uri).where(chosen(table), table.c.id > last)
                 if table is locations:
                     query = query.where(locations.c.missing_at.is_(None))
                 with self._moment() as connection:

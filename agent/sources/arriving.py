@@ -43,7 +43,7 @@ class Arriving:
         self._most_bytes = most_bytes
         self._size_bytes = 0
         self._hash = hashlib.sha256()
-        self._path = folder / ARRIVING / f"{uuid.uuid4().hex}{TEMPORARY}"
+        self._path = folder / ARRIVING / f".{uuid.uuid4().hex}{TEMPORARY}"
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if free_bytes(folder) < spare_bytes + most_bytes:

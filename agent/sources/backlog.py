@@ -88,16 +88,23 @@ class Backlog:
         for path, stat in chunk.items():
             if path in held:
                 self._again(path)
-            elif known.get(uris[path]) == (stat.size_bytes, stat.mtime_ns) or not self._is_picture(path):
+            elif known.get(uris[path]) == (stat.size_bytes, stat.mtime_ns):
                 self._done.add(fingerprint(path, stat))
             else:
-                self._next.append((path, stat))
+                self._sort(path, stat)
+
+    def _sort(self, path: str, stat: FileStat) -> None:
+        try:
+            is_picture = self._is_picture(path)
+        except OSError:  # nobody can say; the next scan asks again
+            return
+        if is_picture:
+            self._next.append((path, stat))
+        else:
+            self._done.add(fingerprint(path, stat))
 
     def _is_picture(self, path: str) -> bool:
         if os.path.splitext(path)[1].lower() in self._suffixes:
             return True
-        try:
-            with open(path, "rb") as file:
-                return sniff(file.read(HEAD_BYTES)) is not None
-        except OSError:
-            return False
+        with open(path, "rb") as file:
+            return sniff(file.read(HEAD_BYTES)) is not None

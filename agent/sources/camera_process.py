@@ -124,7 +124,7 @@ def _feed(job: Job) -> Feed:
     if job.address.kind == "still":
         from agent.sources.snapshot import SnapshotFeed
 
-        return SnapshotFeed(job.address, job.config.snapshot, once=job.once)
+        return SnapshotFeed(job.address, job.config.snapshot, job.decode, once=job.once)
     from agent.sources.stream import StreamFeed
 
     return StreamFeed(job.address, job.config)

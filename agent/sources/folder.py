@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,11 +25,13 @@ from agent.config import FolderConfig
 from agent.decode import DecodePool
 from agent.frame import FileStat, Frame, Rejected
 from agent.inbox import Inbox
+from agent.patience import Patience
 from agent.sources.backlog import Backlog, fingerprint
 from agent.sources.listing import Listing, PathRules
 from agent.sources.mounts import chosen_observer, filesystem_of
 from agent.sources.presence import Presence
 from agent.sources.protocol import Catalogue, Health, SourceError
+from agent.sources.refusals import Refusals
 from agent.sources.stability import StabilityTracker, file_stat, linked_file_stat
 from agent.sources.watch import Watch
 from agent.uri import file_uri
@@ -44,6 +47,8 @@ LEFT_RESCAN_S = 1.0
 SCAN_SHARE = 20
 """After something left, the next scan waits at least so many times as long as the last one took."""
 
+OLD_NS = 86_400 * 10**9
+"""By any clock nobody writes to a file any more that is so old."""
 
 POLL_SHARE = 10
 """Where only scanning helps, it takes a tenth of the time at most."""
@@ -108,9 +113,10 @@ class FolderSource:
         self._rng = rng or random.Random()
         self._rules = PathRules(self._root, config.ignore, exclude, recursive=config.recursive)
         self._stat = linked_file_stat if config.follow_links else file_stat
-        self._presence = Presence(self._root, name, catalogue)
+        self._presence = Presence(self._root, name, catalogue, believe_s=config.believe_s, clock=clock)
         self._tracker = StabilityTracker(self._settle_s, self._stat, clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
+        self._refusals = Refusals(clock)
         self._in_flight: deque[_Reading] = deque()
         self._busy: set[str] = set()
         self._folders: deque[str] = deque()
@@ -149,16 +155,24 @@ class FolderSource:
         """
         if not os.path.isdir(self._root):
             raise SourceError(f"{self._root} is not a folder; create it, or watch another one")
+        patience = Patience(stop.wait)
+        while not (stop.is_set() or patience.attempt(partial(self._read_through, stop))):
+            self._start_over()
+        self._inbox.join(stop)
+
+    def _read_through(self, stop: threading.Event) -> None:
         self._scan(stop)
         while not stop.is_set() and (self._in_flight or len(self._backlog) or len(self._tracker)):
             self._advance(stop)
             self._rest()
-        self._inbox.join(stop)
 
     # ---------------------------------------------------------------- one turn
 
     def _turn(self, watch: Watch | None, stop: threading.Event) -> None:
         watching = watch is not None and self.health != "offline" and watch.revive()
+        if watch is not None and watch.losses != self.counts:
+            self.counts = watch.losses
+            self._report("degraded", "file events were lost; a scan makes up for them")
         interval_s = self._config.rescan_s if watching else max(self._config.poll_s, POLL_SHARE * self._scan_s)
         if self._scan_is_due(self._jitter * interval_s):
             returned = self._scan(stop)
@@ -190,6 +204,8 @@ class FolderSource:
             if found is None:
                 return
             path, stat = found
+            if self._refusals.rests(path):
+                continue
             if path in self._busy or self._stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
@@ -210,6 +226,7 @@ class FolderSource:
         if now is not None and first.origin.stat is not None and now != first.origin.stat:
             self._tracker.touch(reading.path)
             return
+        self._refusals.note(reading.path, refused=isinstance(first, Rejected) and first.origin.stat is None)
         for item in (*others, first):
             self._inbox.put(item, stop)
 
@@ -250,7 +267,7 @@ class FolderSource:
             uris.add(hash(file_uri(path)))
             if self._backlog.is_done(path, stat):
                 fingerprints.add(fingerprint(path, stat))
-            elif path not in self._busy:
+            elif path not in self._busy and not self._refusals.rests(path):
                 found.append((path, stat))
         if stop.is_set():
             return False
@@ -258,6 +275,7 @@ class FolderSource:
         self._report(verdict.health, verdict.detail)
         if verdict.readable:
             self._backlog.keep_done(fingerprints)
+            self._refusals.forget_gone()
             self._queue(found, wall_ns)
         self._scanned_at = self._clock()
         self._scan_s = self._scanned_at - began
@@ -266,12 +284,15 @@ class FolderSource:
         return verdict.returned
 
     def _queue(self, found: list[tuple[str, FileStat]], wall_ns: int) -> None:
-        """Queue what a scan found; files that were written to just now must settle first."""
+        """Queue what a scan found; files that may still be written to must settle first.
+
+        mtimes are told by the clock of whoever has the disk, and that may be slow, or hours off.
+        """
         for path, stat in found:
-            if stat.mtime_ns + round(self._settle_s(path) * 1e9) <= wall_ns:
+            if stat.mtime_ns + OLD_NS <= wall_ns:
                 self._backlog.add(path, stat)
             else:
-                self._tracker.touch(path)
+                self._tracker.seen(path)
 
     def _settle_s(self, path: str) -> float:
         """How long a file must stand still; a scanner closes a file, and adds the next page seconds later."""

@@ -196,7 +196,7 @@ class Gates:
         self.counts: Counter[str] = Counter()
         self._polygons = polygons
         self._keepalive_s = config.keepalive_s
-        self._kept_at_s: float | None = None
+        self._quiet_since_s: float | None = None
         self._seen_HW: NDArray[np.bool_] = np.zeros((0, 0), dtype=np.bool_)
         self._strict: list[Gate] = []
         if config.frozen:
@@ -215,6 +215,8 @@ class Gates:
         """A picture that is to be kept, for `kept`; None for others. Each is asked about once, in the order of time."""
         look = Look(grey_HW, self._seen(grey_HW.shape), at_s)
         self.counts["looked"] += 1
+        if self._quiet_since_s is None:
+            self._quiet_since_s = at_s  # the first one may be admitted and find no room
         reason = _refusal(self._strict, look)
         if reason is None:
             reason = _refusal(self._mild, look)
@@ -229,14 +231,14 @@ class Gates:
     def kept(self, look: Look) -> None:
         """A picture that was admitted is on the disk."""
         self.counts["kept"] += 1
-        self._kept_at_s = look.at_s
+        self._quiet_since_s = look.at_s
         for gate in (*self._strict, *self._mild):
             gate.kept(look)
 
     def _is_overdue(self, at_s: float) -> bool:
-        if not self._keepalive_s or self._kept_at_s is None:
+        if not self._keepalive_s or self._quiet_since_s is None:
             return False
-        return not 0 <= at_s - self._kept_at_s < self._keepalive_s
+        return not 0 <= at_s - self._quiet_since_s < self._keepalive_s
 
     def _seen(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         if self._seen_HW.shape != shape:

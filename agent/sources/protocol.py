@@ -23,7 +23,7 @@ class Source(Protocol):
         health: `online`; `degraded`: it works, with a handicap; `offline`: it is not there, and nothing is concluded
             from what cannot be seen.
         detail: why, in one line; empty when all is well.
-        counts: what became of what came, by reason, since the start; empty for sources that lose nothing.
+        counts: what became of what came, by reason, since the start; of a folder, how often its events were lost.
         observer: how a folder's changes are noticed between scans, `native` or `polling`; empty for other sources.
         observer_why: why in that way, in one line.
     """

@@ -6,6 +6,7 @@ What a request may say and what it is told is `agent.sources.push_http`.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import threading
@@ -37,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 0.1
 TIDY_S = 60.0
+SEEK_S = 3_600.0
+"""How often files are looked for that people have deleted."""
 HEAD_S = 10.0
 """A connection that has not said what it wants by then is closed."""
 GRACE_S = 1
@@ -152,9 +155,13 @@ class PushSource:
         )
 
     async def _keep_tidy(self, threads: ThreadPoolExecutor) -> None:
+        sought_at = self._clock()
         while True:
             await asyncio.sleep(TIDY_S)
             await asyncio.get_running_loop().run_in_executor(threads, self.tidy)
+            if self._clock() - sought_at >= SEEK_S:
+                await asyncio.get_running_loop().run_in_executor(threads, self.mark_lost)
+                sought_at = self._clock()
 
     # ---------------------------------------------------------------- its files
 
@@ -170,6 +177,19 @@ class PushSource:
                 remove([file for uri, file in some.items() if uri not in known])
         except Exception:  # as in `run`
             log.exception("pushed pictures cannot be looked through", source=self.name)
+        self.mark_lost()
+
+    def mark_lost(self) -> None:
+        """People may delete what they find in the data directory; if all of it is gone, it is rather out of sight."""
+        try:
+            present = list(self._memory.present_below(file_uri(self._folder) + os.sep))  # a file comes before its row
+            there = {file_uri(file.path) for file in listing(self._folder, "")}
+            lost = [uri for uri in present if uri not in there]
+            if there and lost:
+                self._memory.mark_missing(lost)
+                log.info("pushed pictures are gone", source=self.name, files=len(lost))
+        except Exception:  # as in `run`
+            log.exception("pushed pictures that are gone cannot be looked for", source=self.name)
 
     def tidy(self) -> None:
         """Delete what is too old or too much. It is marked missing first: an agent killed in between asks again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -47,10 +47,13 @@ T = TypeVar("T")
 
 
 class Memory(Catalogue, Protocol):
-    """A catalogue that knows pictures by their content, too."""
+    """A catalogue that knows pictures by their content and by where they lie, too."""
 
     def existing(self, shas: Sequence[str]) -> dict[str, int]:
         """Ids of those content hashes that are stored."""
+
+    def present_below(self, folder: str) -> Iterator[str]:
+        """All uris that begin so and are not marked missing."""
 
 
 class Refused(Exception):

@@ -48,16 +48,19 @@ def doomed(files: Sequence[KeptFile], config: RetentionConfig, now_s: float, fre
 
 def listing(folder: Path, suffix: str = SUFFIX) -> list[KeptFile]:
     """All whole files that were kept there and end so; none where there is no folder."""
-    return [
-        _kept(entry) for entry in _files(folder) if entry.name.endswith(suffix) and not entry.name.endswith(TEMPORARY)
-    ]
+    return [_kept(entry) for entry in _files(folder) if entry.name.endswith(suffix) and not _is_torn(entry.name)]
 
 
 def sweep_torn(folder: Path) -> None:
     """Remove what a killed writer left half written; nobody may be writing."""
     for entry in _files(folder):
-        if entry.name.endswith(TEMPORARY):
+        if _is_torn(entry.name):
             os.unlink(entry.path)
+
+
+def _is_torn(name: str) -> bool:
+    """No whole file is hidden, whatever its sender calls it: `7.jpg.part` may be a picture's name."""
+    return name.startswith(".") and name.endswith(TEMPORARY)
 
 
 def remove(files: Sequence[KeptFile]) -> None:

@@ -10,15 +10,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from io import BytesIO
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from agent.address import Address
-from agent.config import SnapshotConfig
+from agent.config import DecodeConfig, SnapshotConfig
+from agent.decode import Undecodable, decode_whole
 from agent.sources.feed import FeedError, Shot
 
 REMEMBERED = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -32,6 +32,7 @@ class SnapshotFeed:
     """One camera's stills.
 
     Args:
+        decode: what is taken for a picture, for cameras as for files.
         once: ask once.
         clock: monotonic seconds.
         sleep: waits for seconds.
@@ -41,6 +42,7 @@ class SnapshotFeed:
         self,
         address: Address,
         config: SnapshotConfig,
+        decode: DecodeConfig,
         *,
         once: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -48,11 +50,13 @@ class SnapshotFeed:
     ) -> None:
         self._url = httpx.URL(address.full_url())
         self._config = config
+        self._decode = decode
         self._once = once
         self._clock = clock
         self._sleep = sleep
         self._auth: httpx.Auth | None = None
         self._conditions: dict[str, str] = {}
+        self._fault = ""
         self.counts: dict[str, int] = Counter()
 
     def shots(self) -> Iterator[Shot | None]:
@@ -66,7 +70,7 @@ class SnapshotFeed:
                 shot = None if data is None else self._shot(data)
                 broken = broken + 1 if data is not None and shot is None else 0
                 if broken == BROKEN_IN_A_ROW or (broken and self._once):
-                    raise FeedError("what it answers is no picture")
+                    raise FeedError(f"what it answers is no picture: {self._fault}")
                 if not broken:
                     yield shot
                 if self._once:
@@ -115,10 +119,12 @@ class SnapshotFeed:
         return httpx.DigestAuth(*login) if challenge.lower().startswith("digest") else httpx.BasicAuth(*login)
 
     def _shot(self, data: bytes) -> Shot | None:
+        # Another thread decodes what is kept. Both set the same pixel limit, and the size is checked again whatever
+        # becomes of warnings.
         try:
-            with Image.open(BytesIO(data)) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-        except Exception:  # noqa: BLE001  decoders raise anything; a broken picture is one picture less
+            upright = decode_whole(data, self._decode)
+        except Undecodable as error:  # a broken picture is one picture less
+            self._fault = str(error)
             self.counts["broken"] += 1
             return None
         return Shot(self._clock(), None, partial(_grey, upright), partial(np.array, upright))

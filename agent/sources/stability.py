@@ -68,6 +68,11 @@ class StabilityTracker:
         with self._lock:
             self._touched[path] = None
 
+    def seen(self, path: str) -> None:
+        """It is there, and perhaps changes: as `touch`, but what waits already goes on waiting, changed or not."""
+        if path not in self._waiting.get(self._settle_s(path), ()):
+            self.touch(path)
+
     def settled(self) -> list[tuple[str, FileStat]]:
         """Take out the files that have stood still long enough; those that are gone are dropped."""
         now = self._clock()

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 SILENT = f"no events arrive: a file that was written was not told of within {ANSWER_S:g} s"
 RESTART_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 STOP_S = 0.8
+START_S = 1.0
+"""So long the start of an observer is waited for; of very many folders it takes minutes, and scans go on meanwhile."""
 _TELLING = frozenset({"created", "modified", "moved", "closed", "attrib"})
 _LEAVING = frozenset({"deleted", "moved"})
 
@@ -44,6 +46,8 @@ class Watch:
 
     Attributes:
         trouble: why the folder cannot be watched; empty while it is.
+        losses: how often events were lost: `events_lost`, because the kernel's queue was full, and `watch_restarts`,
+            because an observer had died; empty while none were.
     """
 
     def __init__(
@@ -62,33 +66,17 @@ class Watch:
         self._recursive = recursive
         self._probe = Probe(root, clock)
         self._handler = _Handler(changed, appeared, left, self._probe.heard)
-        self._overflow = _OverflowListener(lost)
+        self._overflow = _OverflowListener(self._overflowed)
         self._lost = lost
         self._clock = clock
         self._make = observer or native_observer
         self._observer: BaseObserver | None = None
+        self._starting: _Starting | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._heard_before = False
         self.trouble = ""
-
-    def start(self) -> None:
-        """Start watching, and ask whether anything is told.
-
-        Raises:
-            OSError: the kernel refuses; the message names the limit and the remedy where it is one of resources.
-        """
-        observer: BaseObserver | None = None
-        try:
-            observer = self._make()
-            observer.schedule(self._handler, self._root, recursive=self._recursive)
-            observer.start()
-        except OSError as error:
-            if observer is not None:
-                _stop(observer)
-            raise OSError(error.errno, told(error)) from error
-        self._observer = observer
-        logging.getLogger(_OverflowListener.LOGGER).addHandler(self._overflow)
-        self._probe.drop()
+        self.losses: dict[str, int] = {}
 
     def is_alive(self) -> bool:
         """Whether events can arrive. An emitter ends by itself when its folder goes away."""
@@ -99,18 +87,40 @@ class Watch:
         """Start again if the observer is dead or deaf, with growing pauses between attempts; say whether it hears."""
         if self.is_alive():
             return self._hears()
-        if self._clock() < self._retry_at:
+        if self._starting is None:
+            if self._clock() < self._retry_at:
+                return False
+            self._retry_at = self._clock() + RESTART_S[min(self._failures, len(RESTART_S) - 1)]
+            self._failures += 1
+            self.stop()
+            self._starting = _Starting(self._make, self._handler, self._root, self._recursive)
+            self._starting.done.wait(START_S)
+        return self._has_started(self._starting) and self._hears()
+
+    def _has_started(self, starting: _Starting) -> bool:
+        if not starting.done.is_set():
             return False
-        self._retry_at = self._clock() + RESTART_S[min(self._failures, len(RESTART_S) - 1)]
-        self._failures += 1
-        self.stop()
-        try:
-            self.start()
-        except OSError as error:
-            self._give_up(error.strerror or "it cannot be watched")
+        self._starting = None
+        if starting.observer is None:
+            self._give_up(starting.fault)
             return False
+        self._observer = starting.observer
+        logging.getLogger(_OverflowListener.LOGGER).addHandler(self._overflow)
+        self._probe.drop()
+        if self._heard_before:
+            log.warning("the observer had died and is started again; a scan makes up for it", folder=self._root)
+            self._count("watch_restarts")
+        self._heard_before = True
+        self._lost()  # nobody knows what has happened before
+        return True
+
+    def _overflowed(self) -> None:
+        log.warning("file events were lost; a scan makes up for them", folder=self._root)
+        self._count("events_lost")
         self._lost()
-        return self._hears()
+
+    def _count(self, loss: str) -> None:
+        self.losses = {**self.losses, loss: self.losses.get(loss, 0) + 1}
 
     def _hears(self) -> bool:
         assert self._observer is not None
@@ -130,19 +140,77 @@ class Watch:
         if trouble != self.trouble:
             log.warning("the folder cannot be watched; scanning instead", folder=self._root, reason=trouble)
         self.trouble = trouble
+        self._heard_before = False
 
     def renew(self) -> None:
         """Let go of a folder that is another one now under the same path; `revive` watches the new one at once."""
         self.stop()
+        self._heard_before = False
         self._failures = 0
         self._retry_at = 0.0
 
     def stop(self) -> None:
         """Stop watching; may be called again."""
         logging.getLogger(_OverflowListener.LOGGER).removeHandler(self._overflow)
+        if self._starting is not None:
+            self._starting.abandon()
+            self._starting = None
         if self._observer is not None:
             _stop(self._observer)
             self._observer = None
+
+
+class _Starting:
+    """One attempt to start an observer, in a thread of its own: adding the watches takes as long as there are folders.
+
+    Attributes:
+        done: it has started, or failed.
+        observer: once it has started.
+        fault: why it has not; the name of the limit and the remedy where it is one of resources.
+    """
+
+    def __init__(
+        self, make: Callable[[], BaseObserver], handler: FileSystemEventHandler, root: str, recursive: bool
+    ) -> None:
+        self.done = threading.Event()
+        self.observer: BaseObserver | None = None
+        self.fault = ""
+        self._make = make
+        self._handler = handler
+        self._root = root
+        self._recursive = recursive
+        self._abandoned = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._run, name="start observer", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Nobody wants it any more; it is stopped when it has started."""
+        with self._lock:
+            self._abandoned = True
+            unwanted = self.observer
+        if unwanted is not None:
+            _stop(unwanted)
+
+    def _run(self) -> None:
+        observer: BaseObserver | None = None
+        try:
+            observer = self._make()
+            observer.schedule(self._handler, self._root, recursive=self._recursive)
+            observer.start()
+        except OSError as error:
+            if observer is not None:
+                _stop(observer)
+            self.fault = told(error)
+        except Exception as error:  # the edge of this thread
+            log.exception("an observer cannot be started")
+            self.fault = f"it cannot be watched: {type(error).__name__}"
+        else:
+            with self._lock:
+                self.observer = observer
+                unwanted = self._abandoned
+            if unwanted:
+                _stop(observer)
+        self.done.set()
 
 
 def _stop(observer: BaseObserver) -> None:

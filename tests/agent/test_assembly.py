@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -13,6 +14,7 @@ from agent.sources.folder import FolderSource
 from storage.engine import database_url
 from storage.queries import Queries
 from storage.store import Store
+from tests.pictures import tiny
 
 
 def config(watch: Path, image_px: int = 16) -> Config:
@@ -40,10 +42,37 @@ def test_a_worker_that_dies_stops_the_agent_with_its_error(
     def fail(stop: threading.Event) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(agent._sources[0], "run", fail)
+    monkeypatch.setattr("agent.assembly.EmbedWorker.run", lambda worker, stop: fail(stop))
     with pytest.raises(ZeroDivisionError):
         agent.run(once=False)
     assert not agent._clusterer.alive
+
+
+@pytest.mark.slow
+def test_a_source_that_cannot_be_drained_stops_no_other_and_is_told_in_the_end(
+    data: Path, engine: Engine, tmp_path: Path, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sources.guard.LEAST_S", 0.01)
+    monkeypatch.setattr("agent.sources.guard.MOST_S", 0.01)
+    good = tmp_path / "good"
+    good.mkdir()
+    for number in range(3):
+        (good / f"{number}.png").write_bytes(tiny(number))
+    both = config(watched)
+    both = both.model_copy(update={"folder": both.folder.model_copy(update={"watch": (watched, good)})})
+    agent = Agent(both, data, database_url(data), engine, threading.Event())
+
+    def fail(stop: threading.Event) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(agent._sources[0]._source, "drain", fail)
+    with pytest.raises(ZeroDivisionError):
+        agent.run(once=True)
+    queries = Queries(engine)
+    assert (queries.status().pictures, queries.status().pending) == (3, 0)
+    sources: Any = queries.state("sources")
+    told = {source["name"]: source["health"] for source in sources}
+    assert told == {str(watched): "offline", str(good): "online"}
 
 
 def test_a_data_directory_belongs_to_its_network(data: Path, engine: Engine, watched: Path) -> None:

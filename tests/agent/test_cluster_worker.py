@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +14,10 @@ import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import Engine
 
-from agent import observed
-from agent.cluster_worker import ClusterWorker
+from agent import cluster_worker, observed
+from agent.cluster_worker import ClusterWorker, _work
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.partition import NONE, Partition
@@ -71,6 +73,57 @@ def stopwatch() -> Clock:
 @pytest.fixture
 def worker(store: Store, queries: Queries, stopwatch: Clock) -> ClusterWorker:
     return ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+
+
+class Quiet:
+    """A worker that has nothing to do, and remembers how it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bool] = []
+
+    def step(self, *, draining: bool) -> bool:
+        self.asked.append(draining)
+        return False
+
+
+def test_who_has_nothing_to_do_asks_again_when_somebody_has_written_and_when_it_is_to_end(
+    engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_worker, "POLL_S", 0.01)
+    monkeypatch.setattr(cluster_worker, "LOOK_S", 60.0)
+    quiet, stop, drain = Quiet(), threading.Event(), threading.Event()
+    working = threading.Thread(target=_work, args=(quiet, engine, stop, drain), daemon=True)
+
+    def asked(times: int) -> bool:
+        deadline = time.monotonic() + 10
+        while len(quiet.asked) < times and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(quiet.asked) == times
+
+    working.start()
+    assert asked(1)
+    time.sleep(0.3)
+    assert asked(1), "once in thirty polls"
+    store.add([picture(1)])
+    assert asked(2)
+    drain.set()
+    working.join(10)
+    assert not working.is_alive()
+    assert quiet.asked == [False, False, True]
+
+
+def test_what_the_clock_tells_is_asked_now_and_then(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_worker, "POLL_S", 0.01)
+    monkeypatch.setattr(cluster_worker, "LOOK_S", 0.03)
+    quiet, stop = Quiet(), threading.Event()
+    working = threading.Thread(target=_work, args=(quiet, engine, stop, threading.Event()), daemon=True)
+    working.start()
+    deadline = time.monotonic() + 10
+    while len(quiet.asked) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    working.join(10)
+    assert len(quiet.asked) >= 3
 
 
 def test_no_round_without_pictures(worker: ClusterWorker, queries: Queries) -> None:

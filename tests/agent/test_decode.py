@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -236,6 +237,34 @@ def test_faults_cost_only_their_own_files(tmp_path: Path, faulty_pool: DecodePoo
     assert crashed.sha256 == hashlib.sha256((tmp_path / "crash.jpg").read_bytes()).hexdigest()
     assert crashed.origin.stat is not None
     assert all(result.fatal for result in results.values() if isinstance(result, Rejected))
+
+
+def test_a_disk_that_hangs_holds_up_no_other_file(
+    tmp_path: Path, faulty: Callable[[str], Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returns = threading.Event()
+    monkeypatch.setattr("agent.decode.LOOK_S", 0.2)
+    monkeypatch.setattr("agent.decode.hashlib.file_digest", lambda *_: returns.wait(60) and hashlib.sha256())
+    pool = DecodePool(DecodeConfig(workers=1), faulty("read"))
+    try:
+        for name in ("crash.jpg", "a.jpg"):
+            (tmp_path / name).write_bytes(photograph(40, 30))
+        crashed, fine = (pool.submit(tmp_path / name, "here") for name in ("crash.jpg", "a.jpg"))
+        assert isinstance(fine.result(30)[0], Frame)
+        (result,) = crashed.result(30)
+    finally:
+        returns.set()
+        pool.close()
+    assert isinstance(result, Rejected)
+    assert (result.sha256, result.reason) == ("", "the decoder crashed (SIGSEGV)")
+    assert result.origin.stat is None, "it is tried again"
+
+
+def test_a_linked_file_that_costs_its_worker_is_hashed_too(tmp_path: Path, faulty_pool: DecodePool) -> None:
+    (tmp_path / "there").write_bytes(photograph(40, 30))
+    (tmp_path / "crash.jpg").symlink_to(tmp_path / "there")
+    (result,) = faulty_pool.submit(tmp_path / "crash.jpg", "here").result(30)
+    assert result.sha256 == hashlib.sha256((tmp_path / "there").read_bytes()).hexdigest()
 
 
 def test_a_picture_that_needs_too_much_memory_is_rejected_and_its_worker_begins_anew(tmp_path: Path) -> None:

@@ -80,6 +80,30 @@ def test_a_task_that_hangs_is_lost_alone(start: Start) -> None:
     assert fine.result(20) is None
 
 
+def test_tasks_that_hang_hold_up_no_other_lane(start: Start) -> None:
+    pool = start("nap", count=2, timeout_s=0.3)
+    hung = [pool.submit(60, lane="hostile") for _ in range(30)]
+    for _ in range(5):
+        assert pool.submit(0, lane="good").result(20) is None
+    assert sum(future.done() for future in hung) < 12
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python misses the process, too
+def test_a_process_that_cannot_be_killed_is_left_behind(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if timeout is None:
+            time.sleep(60)
+        raise subprocess.TimeoutExpired("worker", timeout or 60)
+
+    pool = start("nap", timeout_s=0.3)
+    with monkeypatch.context() as patched:
+        patched.setattr(killable, "JOIN_S", 0.1)
+        patched.setattr(subprocess.Popen, "wait", wait)
+        hung, fine = pool.submit(60), pool.submit(0)
+        assert hung.result(20) == "lost (60,): took longer than 0.3 s"
+        assert fine.result(20) is None
+
+
 def test_workers_ignore_what_the_group_is_told(start: Start) -> None:
     pool = start("pid")
     pid = pool.submit().result(20)

@@ -38,6 +38,7 @@ from storage.rows import PictureRow
 from storage.store import Store
 from tests.cameras import Server, free_port, jpegs, mjpeg, silent, still
 from tests.films import write_film
+from tests.readers import HOSTILE, read_or_hang
 from tests.senders import Sender
 
 SLOW_S = 90.0
@@ -382,3 +383,28 @@ def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     assert working in (["hostile", "throws"], ["hostile", "throws", "noise"])
     (throws,) = (source for source in bad if source.name == "throws")
     assert (throws.health, "the disk is on fire" in throws.detail) == ("degraded", True)
+
+
+@pytest.mark.slow
+def test_a_folder_of_files_that_hang_costs_the_others_next_to_nothing(
+    tmp_path: Path, store: Store, queries: Queries
+) -> None:
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=1), read_or_hang)
+    with ExitStack() as rest:
+        rest.callback(pool.close)
+        agent = Agent(tmp_path, store, queries, pool, rest)
+        rest.callback(agent.end)
+        agent.see()
+        hostile = tmp_path / HOSTILE
+        hostile.mkdir()
+        for number in range(50):
+            (hostile / f"{number}.jpg").write_bytes(jpegs(1)[0] + bytes([number]))
+        agent.begin(agent.folder(hostile, HOSTILE).run)
+        assert agent.wait_for(lambda: queries.status().rejected >= 2)
+        before = queries.status().rejected
+        port = free_port()
+        agent.begin(agent.good("folder").run)
+        agent.begin(agent.door(port).run)
+        agent.begin(partial(Sender(port, "yard").send_all, jpegs(ENOUGH, 80, 60)))
+        assert agent.wait_for(lambda: (len(agent.stored()), len(agent.stored("yard"))) == (PICTURES, ENOUGH))
+        assert queries.status().rejected < before + 20

@@ -78,6 +78,8 @@ def test_of_files_written_while_the_process_was_stopped_none_is_lost(taxon: Taxo
     write(taxon.folder, range(20_000))
     process.send_signal(signal.SIGCONT)
     settled(taxon, 20_000)
+    (source,) = taxon.json("status")["sources"]
+    assert (source["health"], source["counts"]["events_lost"] >= 1) == ("online", True)
     assert taxon.stop(process) == 0
 
 
@@ -130,6 +132,8 @@ def test_when_the_observer_dies_nothing_is_lost_and_another_takes_its_place(taxo
     write(taxon.folder, range(200, 300))
     taxon.wait_for(lambda: pictures(taxon) == 300, 30)
     assert time.monotonic() - began < 10, "by events again, and not by the scan"
+    (source,) = taxon.json("status")["sources"]
+    assert source["counts"]["watch_restarts"] >= 1
     assert taxon.stop(process) == 0
 
 

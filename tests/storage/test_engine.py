@@ -19,6 +19,7 @@ from storage.engine import (
     database_url,
     default_url,
     open_engine,
+    pulse,
     read_only_uri,
     reading,
     require_same_database,
@@ -236,3 +237,17 @@ def test_reading_imports_nothing_that_it_does_not_need() -> None:
 
 def test_sqlite_is_new_enough() -> None:
     assert sqlite3.sqlite_version_info >= (3, 35), "RETURNING"
+
+
+def test_the_pulse_is_another_after_each_write_and_rests_in_between(engine: Engine, store: Store) -> None:
+    with engine.connect() as connection:
+        seen = [pulse(connection)]
+        assert pulse(connection) == seen[0]
+        for write in (lambda: store.add([picture(1)]), lambda: store.set_state("queue", 1)):
+            write()
+            seen.append(pulse(connection))
+            assert pulse(connection) == seen[-1]
+        with engine.connect() as other, other.begin():
+            other.execute(text("SELECT COUNT(*) FROM pictures"))
+        assert pulse(connection) == seen[-1], "reading is no writing"
+    assert len(set(seen)) == 3

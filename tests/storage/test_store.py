@@ -162,6 +162,13 @@ def test_present_uris_are_those_of_the_source(store: Store, queries: Queries, mo
     assert sorted(queries.present_uris("folder")) == [f"/pictures/{n}.jpg" for n in (0, 1, 2, 4)]
 
 
+def test_present_below_a_folder_are_those_of_all_sources_and_of_no_other_folder(store: Store, queries: Queries) -> None:
+    places = ["/p_shed/3f/a.jpg", "/p_shed/b.jpg", "/P_SHED/c.jpg", "/pushed/d.jpg", "/p_shed-2/e.jpg"]
+    found = [picture(n, uri=uri, source=f"s{n}") for n, uri in enumerate(places)]
+    store.add(found, rejections=[rejection("/p_shed/r")])
+    assert sorted(queries.present_below("/p_shed/")) == ["/p_shed/3f/a.jpg", "/p_shed/b.jpg", "/p_shed/r"]
+
+
 def test_failed_batch_leaves_nothing(store: Store, queries: Queries, clock: Clock) -> None:
     naive = replace(rejection("/r.jpg"), captured_at=clock.now.replace(tzinfo=None))
     with pytest.raises(StatementError, match="time zone"):

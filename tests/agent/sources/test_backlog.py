@@ -82,3 +82,4 @@ def test_pictures_are_known_by_suffix_or_by_their_first_bytes(tmp_path: Path) ->
     queue.add(str(tmp_path / "gone"), FileStat(1, 1))
     assert [Path(path).name for path in drained(queue)] == ["a.JPG", "b.dat", "d"]
     assert queue.is_done(str(tmp_path / "c.txt"), FileStat(4, 1)), "it is not opened again until it changes"
+    assert not queue.is_done(str(tmp_path / "gone"), FileStat(1, 1)), "nobody could look into it"

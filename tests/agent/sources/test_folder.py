@@ -17,14 +17,17 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from watchdog.observers.api import BaseObserver
 
 import agent.sources.folder as folder_module
-from agent.config import DecodeConfig
+from agent.config import DecodeConfig, FolderConfig
 from agent.decode import DecodePool, Reader
 from agent.sources.folder import FolderSource
 from agent.sources.listing import Listing
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
+from storage.errors import StoreLocked
+from tests.readers import read_if_allowed
 
 Start = Callable[..., FolderSource]
 Until = Callable[..., bool]
@@ -59,6 +62,24 @@ def test_a_second_drain_reads_nothing(make: Start, folder: Path, archive: Any, p
     assert len(archive.items) == 6
     make().drain(threading.Event())
     assert len(archive.items) == 6
+
+
+def test_drain_waits_for_a_database_that_is_locked(
+    make: Start, folder: Path, archive: Any, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.patience.RETRY_S", (0.05,))
+    good, failures = archive.known, [StoreLocked("taxon.db is locked")] * 3
+
+    def known(uris: Sequence[str]) -> Any:
+        if failures:
+            raise failures.pop()
+        return good(uris)
+
+    monkeypatch.setattr(archive, "known", known)
+    (folder / "a.jpg").write_bytes(picture(0))
+    make().drain(threading.Event())
+    assert archive.names() == ["a.jpg"]
+    assert failures == []
 
 
 def test_drain_waits_for_a_slow_copy(make: Start, folder: Path, archive: Any, picture: Any) -> None:
@@ -143,6 +164,29 @@ def test_the_same_bytes_twice_are_two_frames_of_one_hash(make: Start, folder: Pa
     first, second = archive.frames()
     assert first.sha256 == second.sha256
     assert first.origin.uri != second.origin.uri
+
+
+def test_what_grows_is_not_read_however_wrong_the_clock_of_its_disk_is(
+    folder: Path, archive: Any, pool: DecodePool, picture: Any, until: Until
+) -> None:
+    config = FolderConfig(settle_s=1, poll_s=0.1, observer="polling")
+    ahead = lambda: time.time_ns() + 3600 * 10**9  # noqa: E731
+    source = FolderSource(folder, "here", config, archive, pool, archive.inbox, wall_ns=ahead)
+    stop, data = threading.Event(), picture(1, side=200)
+    (folder / "old.jpg").write_bytes(picture(0))
+    age(folder / "old.jpg", 86_400)
+    for awake in [pool.submit(folder / "old.jpg", "here") for _ in range(pool.workers)]:
+        awake.result(20)
+    with (folder / "slow.jpg").open("wb", buffering=0) as file:
+        thread = threading.Thread(target=source.run, args=(stop,), daemon=True)
+        thread.start()
+        for start in range(0, len(data), len(data) // 3):
+            file.write(data[start : start + len(data) // 3])
+            time.sleep(0.4)
+    assert until(lambda: archive.names() == ["old.jpg", "slow.jpg"]), "though scans come more often than files settle"
+    stop.set()
+    thread.join(5)
+    assert archive.rejections() == []
 
 
 def test_a_slow_consumer_holds_the_source_back(
@@ -440,7 +484,9 @@ class Slow:
 
 
 class Hearing:
-    trouble = ""
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.losses: dict[str, int] = {}
 
     def revive(self) -> bool:
         return True
@@ -491,6 +537,42 @@ def test_the_observer_in_use_is_told_with_the_reason(
     assert until(lambda: (source.observer, source.observer_why) == chosen)
 
 
+def test_what_is_there_is_read_while_the_watches_are_still_being_added(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, start = threading.Event(), BaseObserver.start
+    monkeypatch.setattr(BaseObserver, "start", lambda observer: released.wait(60) and start(observer))
+    (folder / "before.jpg").write_bytes(picture(0))
+    source = running()
+    assert until(lambda: archive.names() == ["before.jpg"])
+    (folder / "meanwhile.jpg").write_bytes(picture(1))
+    assert until(lambda: "meanwhile.jpg" in archive.names()), "scanned, as nothing is told yet"
+    scans = source._config.poll_s
+    monkeypatch.setattr(source, "_config", source._config.model_copy(update={"poll_s": 600}))
+    time.sleep(2 * scans)
+    (folder / "between.jpg").write_bytes(picture(2))
+    released.set()
+    assert until(lambda: "between.jpg" in archive.names()), "a scan makes up for what nobody watched"
+    (folder / "after.jpg").write_bytes(picture(3))
+    assert until(lambda: "after.jpg" in archive.names(), 3), "and then it is told"
+
+
+def test_it_stops_in_time_while_the_watches_are_being_added(
+    make: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, stop = threading.Event(), threading.Event()
+    monkeypatch.setattr(BaseObserver, "start", lambda observer: released.wait(60))
+    (folder / "a.jpg").write_bytes(picture(0))
+    thread = threading.Thread(target=make().run, args=(stop,), daemon=True)
+    thread.start()
+    assert until(lambda: archive.names() == ["a.jpg"])
+    began = time.monotonic()
+    stop.set()
+    thread.join(10)
+    assert time.monotonic() - began < 2
+    released.set()
+
+
 # -------------------------------------------------------------------- a world that fails
 
 
@@ -534,14 +616,18 @@ def test_mass_deletion_is_reported_and_not_believed(
 def test_lost_events_are_made_up_for_by_a_scan(
     running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = running()
+    source, said = running(), []
     monkeypatch.setattr(source, "_rules", Deaf())
     (folder / "a.jpg").write_bytes(picture(0))
     time.sleep(0.4)
     assert archive.names() == []
     monkeypatch.undo()
+    monkeypatch.setattr(source, "_note", lambda name, health, detail: said.append((health, detail)))
     logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
     assert until(lambda: archive.names() == ["a.jpg"])
+    assert source.counts == {"events_lost": 1}
+    assert ("degraded", "file events were lost; a scan makes up for them") in said
+    assert until(lambda: source.health == "online")
 
 
 class Deaf:
@@ -560,13 +646,14 @@ def test_a_dead_observer_is_started_again(
             watches.append(self)
 
     monkeypatch.setattr(folder_module, "Watch", Recorded)
-    running()
+    source = running()
     first = watches[0]._observer
     assert first is not None
     first.stop()
     (folder / "a.jpg").write_bytes(picture(0))
     assert until(lambda: archive.names() == ["a.jpg"])
     assert until(lambda: watches[0]._observer is not first and watches[0].is_alive())
+    assert until(lambda: source.counts == {"watch_restarts": 1})
 
 
 def test_a_catalogue_that_fails_is_waited_for(
@@ -586,6 +673,24 @@ def test_a_catalogue_that_fails_is_waited_for(
     assert until(lambda: archive.names() == ["a.jpg"])
     assert failures == []
     assert until(lambda: source.health == "online")
+
+
+def test_a_file_that_may_not_be_read_is_not_read_at_every_scan_and_is_when_it_may(
+    running: Start, folder: Path, archive: Any, picture: Any, until: Until
+) -> None:
+    pool = DecodePool(DecodeConfig(workers=1), read_if_allowed)
+    try:
+        (folder / "a.jpg").write_bytes(picture(0))
+        (folder / "a.jpg").chmod(0)
+        source = running(pool=pool, observer="polling", poll_s=0.05)
+        assert until(lambda: len(archive.items) == 1)
+        scanned = source._scanned_at
+        assert until(lambda: source._scanned_at > scanned + 0.5)
+        assert [item.reason for item in archive.items] == ["cannot be read: Permission denied"]
+        (folder / "a.jpg").chmod(0o600)
+        assert until(lambda: archive.names() == ["a.jpg"])
+    finally:
+        pool.close()
 
 
 def test_a_hang_and_a_crash_do_not_stop_the_others(

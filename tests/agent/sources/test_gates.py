@@ -140,6 +140,12 @@ def test_a_picture_is_kept_now_and_then_even_if_nothing_moves() -> None:
     assert kept == [0], "a frozen picture is no sign of life"
 
 
+def test_a_sign_of_life_is_due_after_the_first_look_even_if_what_came_first_found_no_room() -> None:
+    gates = Gates(GatesConfig(keepalive_s=10))
+    assert gates.admit(scene(0), 0.0) is not None
+    assert [at_s for at_s in range(1, 25) if keep(gates, scene(at_s), float(at_s))] == [10, 20]
+
+
 def test_what_could_not_be_kept_counts_as_never_admitted() -> None:
     gates = Gates(GatesConfig(motion_area=0))
     assert gates.admit(scene(0, noise=0), 0.0) is not None

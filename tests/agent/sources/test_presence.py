@@ -59,11 +59,66 @@ def test_more_than_half_at_once_are_not_believed(presence: Presence, shelf: Shel
     assert len(shelf.missing) == 20, "half is not more than half"
 
 
-def test_few_files_may_all_vanish(tmp_path: Path) -> None:
+def test_few_files_may_all_vanish_from_a_folder_in_which_they_were_seen(tmp_path: Path) -> None:
     shelf = Shelf(URIS[:10])
     presence = Presence(str(tmp_path), "here", shelf)
+    assert presence.judge(presence.identity(), hashes(URIS[:10]), []).health == "online"
     assert presence.judge(presence.identity(), set(), []).health == "online"
     assert shelf.missing == URIS[:10]
+
+
+def test_an_empty_mount_point_at_the_start_is_not_believed_however_few_files_are_known(tmp_path: Path) -> None:
+    shelf = Shelf(URIS[:3])
+    presence = Presence(str(tmp_path), "here", shelf, believe_s=0)
+    for _ in range(3):
+        verdict = presence.judge(presence.identity(), set(), [])
+        assert (verdict.health, verdict.readable) == ("offline", True)
+        assert "3 of 3" in verdict.detail
+    assert shelf.missing == []
+    mounted = presence.judge(presence.identity(), hashes(URIS[:3]), [])
+    assert (mounted.health, mounted.returned) == ("online", True)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_stays_away_long_enough_beside_files_that_are_there_is_gone(tmp_path: Path, shelf: Shelf) -> None:
+    clock = Clock()
+    presence = Presence(str(tmp_path), "here", shelf, believe_s=100, clock=clock)
+
+    def look(at_s: float, uris: Sequence[str]) -> str:
+        clock.now = at_s
+        return presence.judge(presence.identity(), hashes(uris), []).detail
+
+    assert "folder.believe_s" in look(0, URIS[30:])
+    assert look(90, URIS[32:]), "others may follow them"
+    assert look(95, URIS[25:]), "some came back, so the time starts again"
+    assert look(190, URIS[25:])
+    assert "nothing else is there" in look(196, [])
+    assert look(197, URIS[25:])
+    assert shelf.missing == []
+    assert look(297, URIS[25:]) == ""
+    assert shelf.missing == URIS[:25]
+
+
+def test_another_folder_in_its_place_is_believed_in_the_end(tmp_path: Path) -> None:
+    shelf, clock, root = Shelf(URIS), Clock(), tmp_path / "mount"
+    root.mkdir()
+    presence = Presence(str(root), "here", shelf, believe_s=100, clock=clock)
+    assert presence.judge(presence.identity(), hashes(URIS), []).health == "online"
+    root.rename(tmp_path / "before")
+    root.mkdir()
+    for clock.now in (0, 99):
+        assert not presence.judge(presence.identity(), hashes(["/pictures/new.jpg"]), []).readable
+    clock.now = 100
+    verdict = presence.judge(presence.identity(), hashes(["/pictures/new.jpg"]), [])
+    assert (verdict.health, verdict.readable, verdict.returned) == ("online", True, True)
+    assert shelf.missing == URIS
 
 
 def test_a_root_that_is_gone_proves_nothing(tmp_path: Path, shelf: Shelf) -> None:
@@ -96,11 +151,14 @@ def test_another_folder_in_its_place_is_believed_only_with_the_files(tmp_path: P
     assert not presence.judge(presence.identity(), hashes(URIS[1:4]), []).returned
 
 
-def test_nothing_is_concluded_beside_folders_that_cannot_be_read(
+def test_nothing_is_concluded_of_what_lies_in_folders_that_cannot_be_read(
     tmp_path: Path, presence: Presence, shelf: Shelf
 ) -> None:
-    verdict = presence.judge(presence.identity(), hashes(URIS[3:]), ["/pictures/private"])
+    private = [f"/pictures/private/{n}.jpg" for n in range(100)]
+    shelf.uris += [*private, "/pictures/link.gif#frame=1", "/pictures/private-2/1.jpg"]
+    hidden = ["/pictures/private", "/pictures/link.gif"]
+    verdict = presence.judge(presence.identity(), hashes(URIS[3:]), hidden)
     assert verdict.health == "online"
     assert "/pictures/private" in presence.unreadable
-    assert shelf.missing == []
+    assert shelf.missing == [*URIS[:3], "/pictures/private-2/1.jpg"]
     assert presence.judge(presence.identity(), set(), [str(tmp_path)]).health == "offline"

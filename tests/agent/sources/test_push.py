@@ -346,13 +346,42 @@ def test_what_a_killed_agent_left_and_never_stored_goes_and_what_it_stored_stays
     one.sender.send(data)
     one.end()
     (kept,) = one.files()
-    torn, whole = one.folder / "arriving" / "1.part", one.folder / "00" / f"{'0' * 64}.jpeg"
+    torn, whole = one.folder / "arriving" / ".1.part", one.folder / "00" / f"{'0' * 64}.jpeg"
     for path in (torn, whole):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
     another = door()
     assert another.files() == [kept]
     assert another.sender.send(data).status_code == 200
+
+
+def test_a_picture_that_its_sender_calls_a_part_stays_and_goes_when_its_time_has_come(door: Make) -> None:
+    one = door()
+    assert one.sender.send(picture(1), X_Taxon_Name="7.jpg.part").status_code == 201
+    one.end()
+    (kept,) = one.files()
+    another = door(kept={"free_mb": 0, "days": 1})
+    assert another.files() == [kept]
+    another.source._wall = lambda: time.time() + 2 * 86_400
+    another.source.tidy()
+    assert not another.files()
+
+
+def test_a_file_that_was_deleted_by_hand_is_missing(door: Make, store: Store) -> None:
+    one = door()
+    for seed in range(3):
+        assert one.sender.send(picture(seed)).status_code == 201
+    first, second, third = one.files()
+    first.unlink()
+    one.source.mark_lost()
+    assert set(one.queries.present_uris("yard")) == {str(second), str(third)}
+    one.end()
+    second.unlink()
+    another = door()
+    assert set(another.queries.present_uris("yard")) == {str(third)}
+    third.unlink()
+    another.source.mark_lost()
+    assert set(another.queries.present_uris("yard")) == {str(third)}, "all at once is rather a disk that is away"
 
 
 def test_old_files_go_and_their_pictures_stay(door: Make) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from agent.address import parse
-from agent.config import SnapshotConfig
+from agent.config import DecodeConfig, SnapshotConfig
+from agent.decode import Undecodable, decode_image
 from agent.sources.feed import FeedError, Shot
 from agent.sources.snapshot import SnapshotFeed
 from tests.agent.sources.watched import SLOW_S, Watched
@@ -63,9 +68,10 @@ def server() -> Iterator[StillServer]:
     server.close()
 
 
-def feed(host: str, login: str = "", **changes: object) -> SnapshotFeed:
+def feed(host: str, login: str = "", max_pixels: int = 10_000_000, **changes: object) -> SnapshotFeed:
     config = SnapshotConfig.model_validate({"every_s": 0.1, "timeout_s": 5, **changes})
-    return SnapshotFeed(parse(f"a=http://{login}{host}/still.jpg", still=True), config, sleep=lambda seconds: None)
+    address = parse(f"a=http://{login}{host}/still.jpg", still=True)
+    return SnapshotFeed(address, config, DecodeConfig(max_pixels=max_pixels), sleep=lambda seconds: None)
 
 
 def some(feed: SnapshotFeed, count: int) -> list[Shot | None]:
@@ -115,6 +121,56 @@ def test_a_wrong_answer_is_named(server: StillServer, status: int, body: bytes, 
     with pytest.raises(FeedError, match=reason) as caught:
         some(feed(server.host, "me:secret@", max_mb=1), 1)
     assert "secret" not in str(caught.value)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def shown(server: StillServer, body: bytes) -> NDArray[np.uint8]:
+    server.answer = lambda headers: (200, {}, body)
+    (shot,) = some(feed(server.host), 1)
+    assert shot is not None
+    return shot.pixels_HWC()
+
+
+def test_a_still_is_decoded_as_a_file_is(server: StillServer) -> None:
+    warm_HW = np.linspace(29_000, 31_000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    thermal = shown(server, encoded(Image.fromarray(warm_HW)))
+    assert (thermal.min(), thermal.max()) == (0, 255)
+    assert len(np.unique(thermal)) > 200, "not all of it is white"
+
+    hidden = Image.new("RGBA", (40, 40), (255, 0, 0, 0))
+    hidden.paste((0, 0, 255, 255), (0, 0, 20, 40))
+    see_through = shown(server, encoded(hidden))
+    assert see_through[20, 10].tolist() == [0, 0, 255]
+    assert see_through[20, 30].tolist() == [255, 255, 255]
+
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    assert shown(server, encoded(Image.new("RGB", (60, 40)), "JPEG", exif=exif)).shape == (60, 40, 3)
+    with pytest.raises(Undecodable):
+        decode_image(b"x", DecodeConfig())  # registers HEIF, so that it can be written here
+    assert shown(server, encoded(Image.new("RGB", (60, 40)), "HEIF")).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (encoded(Image.new("L", (101, 100))), "too large"),
+        (encoded(Image.new("L", (201, 100))), "too large"),
+        (encoded(Image.new("RGB", (10, 10)), "EPS"), "PostScript"),
+    ],
+    ids=["large", "bomb", "eps"],
+)
+def test_what_files_may_not_be_stills_may_not_be_either(server: StillServer, body: bytes, reason: str) -> None:
+    server.answer = lambda headers: (200, {}, body)
+    one = feed(server.host, max_pixels=10_000)
+    with pytest.raises(FeedError, match=f"no picture: .*{reason}"):
+        some(one, 1)
+    assert one.counts == {"broken": 3}
 
 
 def test_one_broken_answer_is_one_picture_less(server: StillServer) -> None:

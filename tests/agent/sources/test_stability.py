@@ -52,6 +52,15 @@ def test_each_hint_starts_the_time_again(world: World) -> None:
     assert world.after(1.0) == ["a"]
 
 
+def test_looking_again_does_not_start_the_time_again(world: World) -> None:
+    world.write("a", 10)
+    world.tracker.seen("a")
+    assert world.after(0) == []
+    assert world.after(0.9) == []
+    world.tracker.seen("a")
+    assert world.after(0.1) == ["a"]
+
+
 def test_a_file_that_grows_without_hints_waits_for_ever(world: World) -> None:
     world.write("a", 0)
     world.tracker.touch("a")

@@ -79,6 +79,7 @@ def test_it_starts_stops_and_hears_of_overflow_only_in_between(tmp_path: Path) -
     library.warning("Inotify queue overflowed; filesystem events were lost")
     library.warning("something else")
     assert calls.lost == 2
+    assert watch.losses == {"events_lost": 1}
     watch.stop()
     watch.stop()
     library.warning("Inotify queue overflowed; filesystem events were lost")
@@ -104,6 +105,10 @@ def test_an_observer_whose_reader_has_died_is_dead(tmp_path: Path) -> None:
     assert watch.revive()
     assert len(observers) == 2
     assert calls.lost == 2
+    assert watch.losses == {"watch_restarts": 1}
+    watch.renew()
+    assert watch.revive()
+    assert watch.losses == {"watch_restarts": 1}, "another folder is no loss"
     watch.stop()
     assert not any(thread.is_alive() for thread in observers)
 
@@ -134,6 +139,34 @@ def test_an_observer_that_does_not_stop_is_left_behind_and_another_takes_its_pla
     assert len(observers) == 2
     watch.stop()
     held.set()
+
+
+def test_an_observer_that_starts_too_late_for_whoever_wanted_it_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.sources.watch.START_S", 0.05)
+    released, stopped = threading.Event(), threading.Event()
+
+    class Slow(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__(EventEmitter)
+
+        def start(self) -> None:
+            released.wait(60)
+
+        def stop(self) -> None:
+            stopped.set()
+
+    calls = Calls()
+    watch = calls.watch(tmp_path, Slow)
+    assert not watch.revive()
+    assert not watch.revive()
+    assert (watch.trouble, calls.lost) == ("", 0)
+    watch.stop()
+    assert not stopped.is_set()
+    released.set()
+    assert stopped.wait(10)
+    assert not watch.is_alive()
 
 
 def test_a_refused_start_leaves_no_thread_behind(tmp_path: Path) -> None:
