@@ -314,12 +314,13 @@ class ClusterConfig(Section):
     innate_weight: float = Field(
         0.5, ge=0, le=1, description="of the innate embedding beside the learned one, whose weight is 1"
     )
-    k: tuple[int, ...] = Field((15, 30), description="neighbours in the graph; chosen without labels")
-    diffusion: tuple[int, ...] = Field((2, 8), description="diffusion steps; chosen without labels")
-    selection: tuple[Literal["eom", "leaf"], ...] = Field(
-        ("eom", "leaf"), description="of hdbscan; chosen without labels"
+    k: tuple[int, ...] = Field(
+        (8,),
+        description="neighbours in the graph; of several the first is used until another does clearly better, without labels",
     )
-    min_cluster_size: tuple[float, ...] = Field((0.6, 0.8, 1.0), description="of a kind, times sqrt(window); likewise")
+    diffusion: tuple[int, ...] = Field((8,), description="diffusion steps; likewise")
+    selection: tuple[Literal["eom", "leaf"], ...] = Field(("eom",), description="of hdbscan; likewise")
+    min_cluster_size: tuple[float, ...] = Field((0.6, 1.0), description="of a kind, times sqrt(window); likewise")
     min_size: int = Field(10, ge=3, description="no kind is smaller than this when it emerges")
     min_samples: int = Field(5, ge=1, description="of hdbscan")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")

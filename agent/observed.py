@@ -19,6 +19,8 @@ from agent.space import Points, Space, fit_space, unit
 
 # Rows from which the space is fitted; a window of no more pictures is made anew each time, which costs little.
 SPACE_ROWS = 4_096
+# Neighbours that the graph has at least: what is drawn, piled up and told of them needs more than kinds do.
+FEWEST_NEIGHBOURS = 15
 # Pictures projected at a time: bounds the memory that vectors of full length take.
 CHUNK = 1_024
 
@@ -94,7 +96,8 @@ class Observed:
         self.space = space_of(window, config, rng)
         self.ids_N = np.empty(0, dtype=np.int64)
         widths = (window.innate_ND.shape[1], self.space.axes_DP.shape[1])
-        self.bursts = Bursts(NearCopy(config.near_copy, config.near_copy_centred), max(config.k), widths)
+        near_copy = NearCopy(config.near_copy, config.near_copy_centred)
+        self.bursts = Bursts(near_copy, max(FEWEST_NEIGHBOURS, *config.k), widths)
         self._insert(self._projected(window))
 
     @property
