@@ -93,7 +93,8 @@ def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine:
 
 def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: Engine, watched: Path) -> None:
     agent = Agent(config(watched), data, database_url(data), engine, threading.Event())
-    (folder,) = agent._sources
+    (guarded,) = agent._sources
+    folder = guarded._source
     assert isinstance(folder, FolderSource)
     folder._choose_watch()
     agent._tell_of_sources()
