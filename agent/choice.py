@@ -26,8 +26,8 @@ SUBSAMPLE = 0.8
 DRAWS = 2
 # Share of a setting's score that it loses if its kinds have nothing to do with those of the round before.
 INERTIA = 0.5
-# A new setting must be better than the one in use, or at birth than the first of the grid, by this factor: over four sets
-# from 40 to 4,000 pictures the best score alone chose settings that were worse (benchmarks.selection).
+# A new setting must be better than the one in use, or at birth than the first of the grid, by this factor: the best
+# score alone often chooses what is worse (`benchmarks.selection`).
 BETTER = 1.25
 
 

@@ -35,7 +35,7 @@ __all__ = ["Clusterer", "Embedded", "Partition"]
 # Once there is one kind, or more than one, the valleys must say so this much more clearly to change that.
 HESITATION = 0.05
 # Depth of the valley that one cloud cut in two shows by chance, times its members (Gaussians of 4 to 64 dimensions).
-BY_CHANCE = 20.0
+BY_CHANCE = 4.0
 # Neighbours of each picture that a partition tells, for kinds that must share a label.
 NEIGHBOURS = 8
 # Quantile of the window's own closeness to its neighbours; a new picture farther out than that gets no vote.

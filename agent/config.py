@@ -315,8 +315,7 @@ class ClusterConfig(Section):
         0.5, ge=0, le=1, description="of the innate embedding beside the learned one, whose weight is 1"
     )
     k: tuple[int, ...] = Field(
-        (8,),
-        description="neighbours in the graph; of several the first is used until another does clearly better, without labels",
+        (8,), description="neighbours in the graph; the first value, unless another is clearly better, without labels"
     )
     diffusion: tuple[int, ...] = Field((8,), description="diffusion steps; likewise")
     selection: tuple[Literal["eom", "leaf"], ...] = Field(("eom",), description="of hdbscan; likewise")
@@ -325,7 +324,7 @@ class ClusterConfig(Section):
     min_samples: int = Field(5, ge=1, description="of hdbscan")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")
     near_copy_centred: float = Field(0.95, gt=0, le=1, description="and their cosine among the window's points")
-    separation: float = Field(0.4, ge=0, le=1, description="depth of the valleys below which all is one kind")
+    separation: float = Field(0.25, ge=0, le=1, description="depth of the valleys below which all is one kind")
     assign: float = Field(
         0.3, ge=0, le=1, description="share of the walks, or of the votes, below which a picture stays unassigned"
     )

@@ -64,10 +64,24 @@ def separation(points_ND: Points, label_N: Labels, kinds: int) -> float:
 def valley(one_ND: Points, other_MD: Points) -> float:
     """Density between two groups over the lower of their peaks, along the line through their centres.
 
-    0: nothing lies between them; 1: no valley. Each group counts the same, however large it is.
+    0: nothing lies between them; 1: no valley. Each group counts the same, however large it is. The line is drawn
+    through one half of the members and the density taken of the other half, both ways: in many dimensions the line
+    through a few points has a valley by its making.
     """
-    axis = one_ND.mean(axis=0) - other_MD.mean(axis=0)
-    at_N, at_M = one_ND @ axis, other_MD @ axis
+    halves = [(one_ND[half::2], other_MD[half::2]) for half in (0, 1)]
+    return float(np.mean([along(axis(*drawn), *looked_at) for drawn, looked_at in (halves, halves[::-1])]))
+
+
+def axis(one_ND: Points, other_MD: Points) -> Points:
+    """From the centre of the other to the centre of one, (D,)."""
+    return np.asarray(one_ND.mean(axis=0) - other_MD.mean(axis=0))
+
+
+def along(axis_D: Points, one_ND: Points, other_MD: Points) -> float:
+    """The `valley` of two groups along a given line; 1 where they do not lie as it says."""
+    at_N, at_M = one_ND @ axis_D, other_MD @ axis_D
+    if at_N.mean() <= at_M.mean():
+        return 1.0
     spread = float(np.sqrt((at_N.var() + at_M.var()) / 2))
     width = max(1e-9, 1.06 * spread * min(len(at_N), len(at_M)) ** -0.2)
     grid = np.linspace(at_M.mean(), at_N.mean(), PROFILE)

@@ -121,8 +121,16 @@ def test_a_setting_that_left_the_grid_stays_while_it_is_good_enough(monkeypatch:
     later = Chooser([TWO])
     later.load_state_dict(json.loads(json.dumps(chooser.state_dict())))
     assert later.choose(observed(), 100, 2, np.random.default_rng(0))[0] == ONE
-    told(monkeypatch, {ONE: 0.5, TWO: 0.6})
+    told(monkeypatch, {ONE: 0.5, TWO: 0.7})
     assert later.choose(observed(), 100, 3, np.random.default_rng(0))[0] == TWO
+
+
+def test_at_birth_the_first_of_the_grid_is_used_unless_another_is_clearly_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for score, expected in ((0.6, ONE), (0.7, TWO)):
+        told(monkeypatch, {ONE: 0.5, TWO: score})
+        assert Chooser([ONE, TWO]).choose(observed(), 100, 1, np.random.default_rng(0))[0] == expected
 
 
 def changes_over(versions: int) -> int:

@@ -331,7 +331,7 @@ def test_a_kind_is_told_with_those_that_lie_nearest_to_it(
     assert near(queries, third)[-1] == (fourth, "")
     store.merge([fourth], second, "anna")
     assert near(queries, first)[0] == (second, "moths")
-    assert {kind for kind, _ in near(queries, second)} == {first, third}
+    assert {first, third} <= {kind for kind, _ in near(queries, second)}
     worker.round("requested")
     assert near(queries, first)[0] == (second, "moths")
 

@@ -96,7 +96,7 @@ def test_an_unknown_key_is_named_with_file_and_line_and_a_guess(
         ("learner:\n  lr: -1\n", 2, "learner.lr should be greater than 0, not -1"),
         ("learner:\n  lr: yes\n", 2, "learner.lr should be a valid number, not yes"),
         ("cluster:\n  every: 1.5\n", 2, "cluster.every should be a valid integer"),
-        ("cluster:\n\n  k: 15\n", 3, "cluster.k should be a list, such as [15, 30], not 15"),
+        ("cluster:\n\n  k: 15\n", 3, "cluster.k should be a list, such as [8], not 15"),
         ("cluster:\n  k: [15, many]\n", 2, "cluster.k should be a valid integer"),
         ("learner:\n  head_dims: [3]\n", 2, "learner.head_dims has too few values"),
         ("learner:\n  head_dims: [3, 4, 5]\n", 2, "learner.head_dims has too many values"),
