@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from agent.discovery import Kinds, Setting, discover
+from agent.discovery import TREE_NEIGHBOURS, Kinds, Setting, discover
 from agent.graph import Graph, Rows, neighbour_graph
 from agent.propagation import Labels
 from agent.score import agreement, silhouette
@@ -49,7 +49,7 @@ class Observations:
     before_N: Labels | None = None
 
     def kinds(self, setting: Setting, graph: Graph) -> Kinds:
-        """Kinds by a setting on a graph of at least `setting.k` neighbours."""
+        """Kinds by a setting on a graph with as many neighbours as `discover` wants."""
         return discover(self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size, self.before_N)
 
     def continuity(self, label_N: Labels) -> float:
@@ -105,7 +105,7 @@ def score_settings(
     and always for the setting in use, which others are compared with.
     """
     observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
-    graph = neighbour_graph(observations.points_ND, max(setting.k for setting in settings))
+    graph = neighbour_graph(observations.points_ND, max(TREE_NEIGHBOURS, *(setting.k for setting in settings)))
     found = {setting: observations.kinds(setting, graph) for setting in settings}
     width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
     stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
@@ -124,6 +124,7 @@ class StabilityOf:
     """Agreement of kinds with those found in subsamples; the subsamples and their graphs are drawn once."""
 
     def __init__(self, observations: Observations, k: int, rng: np.random.Generator) -> None:
+        k = max(k, TREE_NEIGHBOURS)
         self._draws: list[tuple[Rows, Observations, Graph]] = []
         count = len(observations.points_ND)
         for _ in range(DRAWS):

@@ -29,7 +29,8 @@ from agent.patience import Patience
 from agent.window import choose_window
 from storage.engine import open_engine, pulse
 from storage.errors import Outdated
-from storage.overrule import leading, overrule, rows_of
+from storage.facts import leading
+from storage.overrule import overrule, rows_of
 from storage.queries import Queries
 from storage.records import Assignments, Clustering, ClusterRecord
 from storage.rows import ClusteringRow

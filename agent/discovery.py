@@ -16,13 +16,16 @@ from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
 from agent.tree import linkage, select, spanning_tree
 
+# Neighbours that the tree wants at least: on overlapping data it agrees with hdbscan's by 0.999 with 15, by 0.5 with 8.
+TREE_NEIGHBOURS = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The parameters that are chosen without labels.
 
     Attributes:
-        k: neighbours in the graph.
+        k: neighbours along which points diffuse and walks go.
         diffusion: steps.
         selection: `eom` or `leaf`, of hdbscan.
         min_cluster_size: in units of the square root of the number of observations.
@@ -81,18 +84,18 @@ def discover(
     """Find kinds among N points of unit length, N >= 2.
 
     Args:
-        graph: at least `setting.k` neighbours, or N - 1.
+        graph: at least `setting.k` and TREE_NEIGHBOURS neighbours, or N - 1.
         weight_N: what each observation weighs towards the smallest size of a kind.
         min_samples: of hdbscan.
         min_size: no kind is smaller.
         before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
     """
-    graph = graph.first(setting.k)
-    diffused_ND = diffuse(points_ND, graph.neighbour_NK, setting.diffusion)
+    near, graph = graph.first(setting.k), graph.first(max(setting.k, TREE_NEIGHBOURS))
+    diffused_ND = diffuse(points_ND, near.neighbour_NK, setting.diffusion)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
-    share_NK = propagate(graph.neighbour_NK, flat.label_N, len(flat.parent_K))
+    share_NK = propagate(near.neighbour_NK, flat.label_N, len(flat.parent_K))
     label_N, probability_N, sure_N = settled(share_NK, before_N)
     return Kinds(flat.label_N, label_N, probability_N, sure_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
 

@@ -45,7 +45,7 @@ from threadpoolctl import threadpool_limits
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
-from agent.discovery import Setting, smallest
+from agent.discovery import TREE_NEIGHBOURS, Setting, smallest
 from agent.graph import Graph, diffuse, measured
 from agent.observed import Observed
 from agent.space import Points
@@ -190,9 +190,10 @@ class Looked:
     """The window's points, and the labels that the tree on the grown graph gives them, before and after diffusion."""
 
     def __init__(self, observed: Observed, setting: Setting, config: ClusterConfig) -> None:
-        bursts, graph = observed.bursts, observed.bursts.graph().first(setting.k)
+        bursts = observed.bursts
+        near, graph = (bursts.graph().first(k) for k in (setting.k, max(setting.k, TREE_NEIGHBOURS)))
         self.points_RD = observed.points_ND[bursts.row_R]
-        self.diffused_RD = diffuse(self.points_RD, graph.neighbour_NK, setting.diffusion)
+        self.diffused_RD = diffuse(self.points_RD, near.neighbour_NK, setting.diffusion)
         self.parameters: dict[str, Any] = {
             "min_cluster_size": smallest(setting, bursts.weight_R, config.min_size),
             "min_samples": config.min_samples,

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
-from storage import counters, journal, opinion
+from storage import counters, journal
 from storage.chunks import chunks
 from storage.errors import NotFound
+from storage.facts import counting, followed
 from storage.fold import NEWBORN, Face, undone
-from storage.overrule import followed
 from storage.picture_queries import borderline
 from storage.reader import Reader
 from storage.records import ClusterState, EventType, VersionState
@@ -184,10 +184,10 @@ def _undivided(connection: Connection, as_of: datetime | None) -> set[int]:
 def _neighbours(connection: Connection, cluster_id: int) -> tuple[NearKindRow, ...]:
     """The kinds nearest to one, as people see them: what they merged is what they merged it into."""
     near = connection.execute(select(state.c.value).where(state.c.key == NEAR)).scalar() or {}
-    facts = opinion.facts(connection)
+    placed = counting(connection)
     seen: dict[int, float] = {}
     for other, cosine in near.get(str(cluster_id), ()):
-        seen.setdefault(followed(other, facts), cosine)
+        seen.setdefault(followed(other, placed), cosine)
     living = select(clusters.c.id, clusters.c.name).where(clusters.c.state != ClusterState.ENDED)
     names = {row.id: row.name for row in connection.execute(living.where(clusters.c.id.in_(list(seen))))}
     return tuple(

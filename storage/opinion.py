@@ -6,38 +6,18 @@ correction is undone. Only the present is kept: the history of what was believed
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Row, Table, delete, insert, select
 
 from storage.chunks import chunks
-from storage.overrule import Fact
-from storage.records import Assignments, EventType
-from storage.schema import assignments, corrections, events, overruled, pictures
+from storage.records import Assignments
+from storage.schema import assignments, overruled, pictures
 from storage.visible import revision_at, visible
 
 NONE = -1
-PLACING = (EventType.MOVED, EventType.MERGED, EventType.DIVIDED, EventType.TAUGHT)
-"""Corrections that say where pictures belong."""
-
-
-def facts(connection: Connection) -> list[Fact]:
-    """Those that count, in the order in which they were made."""
-    counting = FACT_ROWS.where(corrections.c.type.in_(PLACING), corrections.c.active)
-    return [fact_of(row) for row in connection.execute(counting.order_by(corrections.c.event_id))]
-
-
-FACT_ROWS = select(corrections, events.c.detail).join(events, events.c.id == corrections.c.event_id)
-"""Corrections, as `fact_of` reads them."""
-
-
-def fact_of(row: Row[Any]) -> Fact:
-    """A row of `FACT_ROWS`."""
-    payload: Mapping[str, Sequence[int]] = row.payload
-    made = row.type == EventType.DIVIDED or bool((row.detail or {}).get("made"))
-    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), tuple(payload.get("kinds", ())), made)
 
 
 def visible_of(connection: Connection, picture_ids: Sequence[int]) -> Assignments:

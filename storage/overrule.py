@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.facts import Fact
 from storage.records import Assignments
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A correction that counts: these pictures, or all that is in these kinds, belong to one kind.
-
-    Attributes:
-        event_id: of the event by which it was made.
-        cluster_id: where they belong.
-        made: the kind was made by it.
-    """
-
-    event_id: int
-    cluster_id: int
-    pictures: tuple[int, ...] = ()
-    kinds: tuple[int, ...] = ()
-    made: bool = False
 
 
 def overrule(machine: Assignments, facts: Sequence[Fact]) -> tuple[Assignments, NDArray[np.bool_]]:
@@ -44,30 +27,6 @@ def overrule(machine: Assignments, facts: Sequence[Fact]) -> tuple[Assignments, 
         decided_N |= here_N
     probability_N = np.where(by_hand_N, np.float32(1), machine.probability_N)
     return Assignments(machine.picture_N, cluster_N, probability_N, machine.core_N & ~by_hand_N), decided_N
-
-
-def leading(facts: Sequence[Fact]) -> dict[int, int]:
-    """Pictures that people put into kinds which they made, and those kinds."""
-    made = {fact.cluster_id for fact in facts if fact.made}
-    put = {picture: fact.cluster_id for fact in facts for picture in fact.pictures}
-    return {picture: kind for picture, kind in put.items() if kind in made}
-
-
-def followed(kind: int, facts: Sequence[Fact]) -> int:
-    """The kind in which people see what the agent puts into `kind`, unless they placed the picture itself."""
-    for fact in facts:
-        if kind in fact.kinds:
-            kind = fact.cluster_id
-    return kind
-
-
-def deciding(picture: int, kind: int, facts: Sequence[Fact]) -> Fact | None:
-    """The fact by which a picture that the agent puts into `kind` is where people see it; None where none decides."""
-    last = None
-    for fact in facts:
-        if picture in fact.pictures or kind in fact.kinds:
-            kind, last = fact.cluster_id, fact
-    return last
 
 
 def rows_of(assignments: Assignments, which: NDArray[np.bool_] | NDArray[np.int64]) -> Assignments:

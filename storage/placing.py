@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
+from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of
 from storage.fold import FACES, Face, PastEvent, fold
 from storage.hashes import picture_ids
-from storage.overrule import Fact, overrule, rows_of
+from storage.overrule import overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
 from storage.schema import clusters, pictures
@@ -97,7 +98,7 @@ def places(connection: Connection, event_id: int) -> bool:
     """
     corrections.require_undoable(connection, event_id)
     origin = select(facts_table.c.type).where(facts_table.c.event_id == corrections.origin_of(connection, event_id))
-    return connection.execute(origin).scalar() in opinion.PLACING
+    return connection.execute(origin).scalar() in PLACING
 
 
 def undo(connection: Connection, event_id: int, actor: str) -> Change:
@@ -109,9 +110,9 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     """
     event = corrections.require_undoable(connection, event_id)
     origin = corrections.origin_of(connection, event_id)
-    row = connection.execute(opinion.FACT_ROWS.where(facts_table.c.event_id == origin)).one()
-    fact, again = opinion.fact_of(row), not row.active
-    facts = [other for other in opinion.facts(connection) if other.event_id != origin]
+    row = connection.execute(FACT_ROWS.where(facts_table.c.event_id == origin)).one()
+    fact, again = fact_of(row), not row.active
+    facts = [other for other in counting(connection) if other.event_id != origin]
     if again:
         require_not_crossed(fact, facts)
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
@@ -169,7 +170,7 @@ def changed(
     """What a new fact makes of these pictures."""
     payload = {"pictures": list(fact.pictures), "kinds": list(fact.kinds)}
     correction = Correction(event.type, fact.cluster_id, payload, states or {})
-    return change_of(connection, ids, [*opinion.facts(connection), fact], event, correction, made)
+    return change_of(connection, ids, [*counting(connection), fact], event, correction, made)
 
 
 def change_of(

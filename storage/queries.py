@@ -19,7 +19,7 @@ from storage.answers import Answers
 from storage.archive import ArchiveQueries
 from storage.chunks import chunks
 from storage.errors import NotFound
-from storage.overrule import Fact
+from storage.facts import Fact, counting
 from storage.records import Assignments, ClusterRecord, ClusterState, EventType, LocationRecord, Vectors, VersionState
 from storage.rows import ClusteringRow, StoredPicture, VersionRow
 from storage.schema import (
@@ -247,7 +247,7 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
         with self._moment() as connection:
             alive = select(clusters).where(state != ClusterState.ENDED).order_by(clusters.c.id)
             rows = connection.execute(alive).all()
-            placed = {kind for fact in opinion.facts(connection) for kind in (fact.cluster_id, *fact.kinds)}
+            placed = {kind for fact in counting(connection) for kind in (fact.cluster_id, *fact.kinds)}
             for edge in connection.execute(select(cluster_parents).order_by(cluster_parents.c.position)):
                 parents.setdefault(edge.cluster_id, []).append(edge.parent_id)
         return [_record(row, tuple(parents.get(row.id, ())), row.id in placed) for row in rows]
@@ -277,7 +277,7 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
     def facts(self) -> list[Fact]:
         """People's corrections that say where pictures belong, as far as they count, in order."""
         with self._moment() as connection:
-            return opinion.facts(connection)
+            return counting(connection)
 
     def said(self, ids: Sequence[int] | NDArray[np.int64]) -> Assignments:
         """What the agent says of those of `ids` that have an assignment, whatever people decided; by picture id."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from storage import journal, opinion
-from storage.overrule import deciding, followed
+from storage.facts import counting, deciding, followed
 from storage.reader import Reader
 from storage.records import ClusterState, EventType
 from storage.rows import PlacedRow, StandingRow
@@ -25,7 +25,7 @@ class StandingQueries(Reader):
             if len(said.picture_N) == 0:
                 return None
             kind = int(said.cluster_N[0])
-            fact = deciding(picture_id, kind, opinion.facts(connection))
+            fact = deciding(picture_id, kind, counting(connection))
             placed = None
             if fact is not None:
                 event = connection.execute(select(events).where(events.c.id == fact.event_id)).one()
@@ -36,7 +36,7 @@ class StandingQueries(Reader):
     def seen_as(self, cluster_ids: Sequence[int]) -> list[int]:
         """The kinds in which people see what the agent says of these: those that they have merged them into."""
         with self._moment() as connection:
-            facts = opinion.facts(connection)
+            facts = counting(connection)
         return [followed(kind, facts) for kind in cluster_ids]
 
     def decided(self) -> set[int]:

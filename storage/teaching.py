@@ -16,8 +16,8 @@ from sqlalchemy import Connection, select
 
 from storage import corrections, opinion
 from storage.errors import Refused
+from storage.facts import Fact
 from storage.hashes import picture_ids
-from storage.overrule import Fact
 from storage.placing import changed, made_kind
 from storage.records import ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change

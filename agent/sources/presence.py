@@ -96,9 +96,10 @@ class Presence:
             return self._out_of_sight(f"{self._root} is not there or cannot be read")
         vanished, present = self._vanished(uris, unreadable)
         moved = self._trusted is not None and identity != self._trusted
-        if self._is_odd(len(vanished), present, moved) and not self._believes(identity, len(vanished), bool(uris)):
+        alive = bool(uris)
+        if self._is_odd(len(vanished), present, moved, alive) and not self._believes(identity, len(vanished), alive):
             self._away = True
-            return self._doubtful(len(vanished), present, moved, bool(uris))
+            return self._doubtful(len(vanished), present, moved, alive)
         returned, self._away, self._trusted, self._doubt = moved or self._away, False, identity, None
         for start in range(0, len(vanished), ASK_AT_ONCE):
             self._catalogue.mark_missing(vanished[start : start + ASK_AT_ONCE])
@@ -120,11 +121,13 @@ class Presence:
 
     # ---------------------------------------------------------------- doubts
 
-    def _is_odd(self, vanished: int, present: int, moved: bool) -> bool:
+    def _is_odd(self, vanished: int, present: int, moved: bool, alive: bool) -> bool:
         """Whether a mount that is away would look just so."""
         if not vanished:
             return False
-        if self._trusted is None and vanished == present:  # what an empty mount point looks like after a restart
+        if (
+            self._trusted is None and vanished == present and not alive
+        ):  # what an empty mount point looks like after a restart
             return True
         return 2 * vanished > present and (moved or vanished > FEW)
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from storage.overrule import Fact, overrule, rows_of
+from storage.facts import Fact
+from storage.overrule import overrule, rows_of
 from tests.factories import assign
 
 SAID = assign({1: 10, 2: 10, 3: 20, 4: None}, probability=0.5)

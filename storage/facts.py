@@ -1,0 +1,73 @@
+"""Facts: what people have decided about where pictures belong, as it counts now. It loads no numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from storage.records import EventType
+from storage.schema import corrections, events
+
+PLACING = (EventType.MOVED, EventType.MERGED, EventType.DIVIDED, EventType.TAUGHT)
+"""Corrections that say where pictures belong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A correction that counts: these pictures, or all that is in these kinds, belong to one kind.
+
+    Attributes:
+        event_id: of the event by which it was made.
+        cluster_id: where they belong.
+        made: the kind was made by it.
+    """
+
+    event_id: int
+    cluster_id: int
+    pictures: tuple[int, ...] = ()
+    kinds: tuple[int, ...] = ()
+    made: bool = False
+
+
+def leading(facts: Sequence[Fact]) -> dict[int, int]:
+    """Pictures that people put into kinds which they made, and those kinds."""
+    made = {fact.cluster_id for fact in facts if fact.made}
+    put = {picture: fact.cluster_id for fact in facts for picture in fact.pictures}
+    return {picture: kind for picture, kind in put.items() if kind in made}
+
+
+def followed(kind: int, facts: Sequence[Fact]) -> int:
+    """The kind in which people see what the agent puts into `kind`, unless they placed the picture itself."""
+    for fact in facts:
+        if kind in fact.kinds:
+            kind = fact.cluster_id
+    return kind
+
+
+def deciding(picture: int, kind: int, facts: Sequence[Fact]) -> Fact | None:
+    """The fact by which a picture that the agent puts into `kind` is where people see it; None where none decides."""
+    last = None
+    for fact in facts:
+        if picture in fact.pictures or kind in fact.kinds:
+            kind, last = fact.cluster_id, fact
+    return last
+
+
+def counting(connection: Connection) -> list[Fact]:
+    """Those that count, in the order in which they were made."""
+    rows = FACT_ROWS.where(corrections.c.type.in_(PLACING), corrections.c.active)
+    return [fact_of(row) for row in connection.execute(rows.order_by(corrections.c.event_id))]
+
+
+FACT_ROWS = select(corrections, events.c.detail).join(events, events.c.id == corrections.c.event_id)
+"""Corrections, as `fact_of` reads them."""
+
+
+def fact_of(row: Row[Any]) -> Fact:
+    """A row of `FACT_ROWS`."""
+    payload: Mapping[str, Sequence[int]] = row.payload
+    made = row.type == EventType.DIVIDED or bool((row.detail or {}).get("made"))
+    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), tuple(payload.get("kinds", ())), made)
