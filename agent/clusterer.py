@@ -156,7 +156,8 @@ class Clusterer:
             label_M = np.where(chosen_M >= 0, chosen_M, label_M)
             share_M = np.where(chosen_M >= 0, np.float32(1), share_M)
         outside_M = (share_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
-        outside_M |= apart(innate_MD, fitted.space.innate_mean_D) > fitted.foreign_beyond
+        if fitted.foreign_beyond < NOBODY:
+            outside_M |= apart(innate_MD, fitted.space.innate_mean_D) > fitted.foreign_beyond
         label_M[outside_M], share_M[outside_M] = NONE, 0
         return label_M, stated(share_M)
 
@@ -239,13 +240,16 @@ class Clusterer:
             window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
         )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
-        apart_R = apart(bursts.innate_RD, window.space.innate_mean_D)
-        beyond = foreign_beyond(apart_R) if parameters.get("single") else NOBODY
-        kinds = without(kinds, apart_R > beyond)
+        beyond, foreign_R = NOBODY, np.zeros(len(row_R), dtype=np.bool_)
+        if parameters.get("single"):
+            apart_R = apart(bursts.innate_RD, window.space.innate_mean_D)
+            beyond = foreign_beyond(apart_R)
+            foreign_R = apart_R > beyond
+            kinds = without(kinds, foreign_R)
         together = None
         if people is not None:
             near = graph.first(setting.k) if setting else graph
-            together = still_foreign(led(kinds, near, people, numbered(people.kind_N)), apart_R > beyond)
+            together = still_foreign(led(kinds, near, people, numbered(people.kind_N)), foreign_R)
             kinds = together.kinds
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
         self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting, beyond, together)

@@ -22,10 +22,17 @@ NARROW = 1e-3
 NOBODY = 3.0
 
 
+# Embeddings looked at in one go: those of a window have half a gigabyte in float32.
+CHUNK = 1_024
+
+
 def apart(innate_ND: NDArray[np.floating], centre_D: Points) -> Points:
     """Distance of the directions of innate embeddings, not centred, to that of their centre, (N,), 0 to 2."""
-    cosine_N = unit(innate_ND) @ unit(centre_D[None])[0]
-    return np.asarray(np.sqrt(np.maximum(0, 2 - 2 * cosine_N)), dtype=np.float32)
+    centre_D, cosine_N = unit(centre_D[None])[0], np.empty(len(innate_ND), dtype=np.float32)
+    for start in range(0, len(innate_ND), CHUNK):
+        part = slice(start, start + CHUNK)
+        cosine_N[part] = unit(innate_ND[part]) @ centre_D
+    return np.sqrt(np.maximum(0, 2 - 2 * cosine_N))
 
 
 def foreign_beyond(apart_N: Points) -> float:
