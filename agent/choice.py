@@ -158,15 +158,18 @@ class Chooser:
         self._version = 0
 
     def due(self, pictures: int, version: int) -> bool:
-        """Whether the grid should be run."""
-        return self.in_use is None or version != self._version or pictures >= 2 * self._pictures
+        """Whether the grid should be run; also when it is another one than before."""
+        return self.in_use not in self._settings or version != self._version or pictures >= 2 * self._pictures
 
     def choose(
         self, observations: Observations, pictures: int, version: int, rng: np.random.Generator
     ) -> tuple[Setting, list[Scored]]:
-        """Run the grid; the setting in use, the first at birth, stays unless another one is better by BETTER."""
-        stays = self.in_use or self._settings[0]
-        scored = score_settings(list(dict.fromkeys([*self._settings, stays])), observations, rng, stays)
+        """Run the grid; the setting in use stays unless another one is better by BETTER.
+
+        At birth, and where the configuration has none such any more, the first of the grid is what stays.
+        """
+        stays = self.in_use if self.in_use in self._settings else self._settings[0]
+        scored = score_settings(self._settings, observations, rng, stays)
         old = next(entry for entry in scored if entry.setting == stays)
         self.in_use = scored[0].setting if scored[0].score > BETTER * old.score else stays
         self._pictures, self._version = pictures, version
