@@ -125,10 +125,8 @@ class Presence:
         """Whether a mount that is away would look just so."""
         if not vanished:
             return False
-        if (
-            self._trusted is None and vanished == present and not alive
-        ):  # what an empty mount point looks like after a restart
-            return True
+        if self._trusted is None and vanished == present and not alive:
+            return True  # an empty mount point looks so after a restart
         return 2 * vanished > present and (moved or vanished > FEW)
 
     def _believes(self, identity: Identity, vanished: int, alive: bool) -> bool:
