@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from agent.discovery import TREE_NEIGHBOURS, Kinds, Setting, discover
+from agent.discovery import WANTED, Kinds, Setting, discover
 from agent.graph import Graph, Rows, neighbour_graph
 from agent.propagation import Labels
 from agent.score import agreement, silhouette
@@ -40,6 +40,7 @@ class Observations:
         weight_N: what each counts towards the smallest size of a kind.
         min_samples, min_size: of hdbscan.
         before_N: kind of each in the round before, numbered from 0; -1 for none.
+        track_N: track of each; None where each is alone.
     """
 
     points_ND: Points
@@ -47,10 +48,13 @@ class Observations:
     min_samples: int
     min_size: int
     before_N: Labels | None = None
+    track_N: Rows | None = None
 
     def kinds(self, setting: Setting, graph: Graph) -> Kinds:
         """Kinds by a setting on a graph with as many neighbours as `discover` wants."""
-        return discover(self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size, self.before_N)
+        return discover(
+            self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size, self.before_N, self.track_N
+        )
 
     def continuity(self, label_N: Labels) -> float:
         """Agreement with the round before, of what had a kind there; 1 where nothing had one."""
@@ -61,7 +65,9 @@ class Observations:
     def rows(self, row_M: Rows) -> Observations:
         """Some of them."""
         before_M = None if self.before_N is None else self.before_N[row_M]
-        return replace(self, points_ND=self.points_ND[row_M], weight_N=self.weight_N[row_M], before_N=before_M)
+        track_M = None if self.track_N is None else self.track_N[row_M]
+        points_MD, weight_M = self.points_ND[row_M], self.weight_N[row_M]
+        return replace(self, points_ND=points_MD, weight_N=weight_M, before_N=before_M, track_N=track_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def score_settings(
     and always for the setting in use, which others are compared with.
     """
     observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
-    graph = neighbour_graph(observations.points_ND, max(TREE_NEIGHBOURS, *(setting.k for setting in settings)))
+    graph = neighbour_graph(observations.points_ND, max(WANTED, *(setting.k for setting in settings)))
     found = {setting: observations.kinds(setting, graph) for setting in settings}
     width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
     stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
@@ -124,7 +130,7 @@ class StabilityOf:
     """Agreement of kinds with those found in subsamples; the subsamples and their graphs are drawn once."""
 
     def __init__(self, observations: Observations, k: int, rng: np.random.Generator) -> None:
-        k = max(k, TREE_NEIGHBOURS)
+        k = max(k, WANTED)
         self._draws: list[tuple[Rows, Observations, Graph]] = []
         count = len(observations.points_ND)
         for _ in range(DRAWS):

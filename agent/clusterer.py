@@ -26,6 +26,7 @@ from agent.piles import piles
 from agent.propagation import winners
 from agent.score import kind_stability, separation
 from agent.space import Points, Space, checked
+from agent.tracks import tracks
 from agent.voices import Voices
 from agent.voters import Voters, by_kind
 from storage.records import Assignments
@@ -236,8 +237,9 @@ class Clusterer:
         known_R = np.full(len(row_R), NONE) if before is None else kinds_of(before, window.ids_N[row_R])
         people = put_by_people(leaders, known_R, window.ids_N, burst_N)
         before_R = None if before is None else numbered(known_R)
+        track_R = tracks(graph, window.ids_N[row_R], config.track)
         observations = Observations(
-            window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R
+            window.points_ND[row_R], bursts.weight_R, config.min_samples, config.min_size, before_R, track_R
         )
         kinds, setting, parameters = self._kinds_of(observations, graph, len(window.ids_N), version, rng)
         beyond, foreign_R = NOBODY, np.zeros(len(row_R), dtype=np.bool_)

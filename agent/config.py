@@ -324,6 +324,9 @@ class ClusterConfig(Section):
     min_samples: int = Field(5, ge=1, description="of hdbscan")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")
     near_copy_centred: float = Field(0.95, gt=0, le=1, description="and their cosine among the window's points")
+    track: float = Field(
+        0.5, ge=0, le=1, description="nearer than this share of the way to other times is one track; 0: no tracks"
+    )
     separation: float = Field(0.25, ge=0, le=1, description="depth of the valleys below which all is one kind")
     assign: float = Field(
         0.3, ge=0, le=1, description="share of the walks, or of the votes, below which a picture stays unassigned"

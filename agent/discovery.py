@@ -14,10 +14,13 @@ from agent.calibration import stated
 from agent.graph import Graph, Rows, diffuse, measured
 from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
+from agent.tracks import TRACK_NEIGHBOURS, one_of_each
 from agent.tree import linkage, select, spanning_tree
 
 # Neighbours that the tree wants at least: on overlapping data it agrees with hdbscan's by 0.999 with 15, by 0.5 with 8.
 TREE_NEIGHBOURS = 15
+# Neighbours that `discover` wants in a graph, beside those of the setting.
+WANTED = max(TREE_NEIGHBOURS, TRACK_NEIGHBOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +83,27 @@ def discover(
     min_samples: int,
     min_size: int,
     before_N: Labels | None = None,
+    track_N: Rows | None = None,
 ) -> Kinds:
     """Find kinds among N points of unit length, N >= 2.
 
     Args:
-        graph: at least `setting.k` and TREE_NEIGHBOURS neighbours, or N - 1.
+        graph: at least `setting.k` and WANTED neighbours, or N - 1.
         weight_N: what each observation weighs towards the smallest size of a kind.
         min_samples: of hdbscan.
         min_size: no kind is smaller.
         before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
+        track_N: by `tracks`; None where each point is alone.
     """
-    near, graph = graph.first(setting.k), graph.first(max(setting.k, TREE_NEIGHBOURS))
-    diffused_ND = diffuse(points_ND, near.neighbour_NK, setting.diffusion)
+    near_NK = graph.neighbour_NK[:, : setting.k]
+    if track_N is not None:
+        near_NK = one_of_each(graph.neighbour_NK, track_N, setting.k)
+    graph = graph.first(max(setting.k, TREE_NEIGHBOURS))
+    diffused_ND = diffuse(points_ND, near_NK, setting.diffusion)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
-    share_NK = propagate(near.neighbour_NK, flat.label_N, len(flat.parent_K))
+    share_NK = propagate(near_NK, flat.label_N, len(flat.parent_K))
     label_N, probability_N, sure_N = settled(share_NK, before_N)
     return Kinds(flat.label_N, label_N, probability_N, sure_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
 

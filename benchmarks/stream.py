@@ -66,7 +66,7 @@ def one_run(arm: Arm, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     held_out = load(other or options.set, per_class=options.held_out, skip=0 if other else options.per_class, **wanted)
     frames = FRAMES if order == "frames" else 1
     seen = labelled(stream, encoder, device, frames)
-    stages = stages_of(seen.label_N, order, options.stages, seed, options.class_seed)
+    seen, stages = seen.as_they_come(stages_of(seen.label_N, order, options.stages, seed, options.class_seed))
     trial = Trial(arm, config, seen, labelled(held_out, encoder, device, 1), encoder)
     asked = {name: vars(options)[name] for name in ASKED}
     told = {"arm": arm.name, "seed": seed, "asked": asked, "made_with": made_with(config, device)}

@@ -61,7 +61,11 @@ def stages_of(
         shuffled = np.arange(classes) if class_seed is None else np.random.default_rng(class_seed).permutation(classes)
         streams = _class_incremental(label_N, stages, shuffled.tolist())
         parts = _blurred(streams) if order == "blurred" else [_indices(experience) for experience in streams]
-    return _told([part if order == "blurred" else rng.permutation(part) for part in parts], label_N)
+    if order == "frames":
+        parts = [_tracks(part, rng) for part in parts]
+    elif order != "blurred":
+        parts = [rng.permutation(part) for part in parts]
+    return _told(parts, label_N)
 
 
 def _dataset(label_N: NDArray[np.int64]) -> object:
@@ -99,6 +103,12 @@ def _blurred(stream: Sequence[object]) -> list[NDArray[np.int64]]:
 def _indices(experience: object) -> NDArray[np.int64]:
     dataset = experience.dataset  # type: ignore[attr-defined]  # Avalanche is untyped
     return np.array([int(dataset[i][0]) for i in range(len(dataset))], dtype=np.int64)
+
+
+def _tracks(part: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Tracks in any order, the frames of each one after another."""
+    track_T = rng.permutation(np.unique(part // FRAMES))
+    return np.asarray((track_T[:, None] * FRAMES + np.arange(FRAMES)).ravel(), dtype=np.int64)
 
 
 def _told(parts: Iterable[NDArray[np.int64]], label_N: NDArray[np.int64]) -> list[Stage]:

@@ -9,7 +9,7 @@ import copy
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,14 @@ class Labelled:
 
     def __len__(self) -> int:
         return len(self.label_N)
+
+    def as_they_come(self, stages: Sequence[Stage]) -> tuple[Labelled, list[Stage]]:
+        """What arrives, in order of arrival, and the stages of that: so that numbers tell of time, as ids do."""
+        row_N = np.concatenate([stage.arrivals_N for stage in stages])
+        ends = np.cumsum([len(stage.arrivals_N) for stage in stages])
+        arrivals = np.split(np.arange(len(row_N)), ends[:-1])
+        came = Labelled(self.pixels_NCHW[row_N], self.features[row_N], self.innate_ND[row_N], self.label_N[row_N])
+        return came, [replace(stage, arrivals_N=part) for stage, part in zip(stages, arrivals, strict=True)]
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.streams import ORDERS, stages_of
+from benchmarks.streams import FRAMES, ORDERS, stages_of
 
 LABELS = np.repeat(np.arange(7), 30)
 
@@ -33,6 +33,14 @@ def test_blurred_lets_one_group_fade_into_the_next() -> None:
     assert 0 in first.fresh
     assert 1 < len({LABELS[i] for i in second.arrivals_N}) < 7
     assert 0 not in {LABELS[i] for i in last.arrivals_N}
+
+
+def test_frames_of_a_track_come_one_after_another() -> None:
+    for stage in stages_of(LABELS, "frames", 3, seed=0):
+        tracks = stage.arrivals_N.reshape(-1, FRAMES)
+        assert (np.diff(tracks, axis=1) == 1).all()
+        assert (tracks[:, 0] % FRAMES == 0).all()
+        assert (np.diff(tracks[:, 0]) != FRAMES).any()
 
 
 @pytest.mark.parametrize("order", ORDERS)
