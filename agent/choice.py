@@ -26,9 +26,11 @@ SUBSAMPLE = 0.8
 DRAWS = 2
 # Share of a setting's score that it loses if its kinds have nothing to do with those of the round before.
 INERTIA = 0.5
-# A new setting must be better than the one in use, or at birth than the first of the grid, by this factor: the best
-# score alone often chooses what is worse (`benchmarks.selection`).
-BETTER = 1.25
+# What it counts for a setting that it is in use.
+IN_USE = 1.25
+# What it counts for the first of the grid that it is the first: the best score alone often chooses what is worse, by
+# `benchmarks.selection`, and on `benchmarks.bursts` even where it is 2.8 times as good.
+FIRST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,12 @@ def grid(
 
 
 def score_settings(
-    settings: Sequence[Setting], observations: Observations, rng: np.random.Generator, in_use: Setting | None = None
+    settings: Sequence[Setting], observations: Observations, rng: np.random.Generator, always: Sequence[Setting] = ()
 ) -> list[Scored]:
     """Score the settings, best first.
 
     Stability is at most 1, so it is measured from the best silhouette down and only while it can still decide;
-    and always for the setting in use, which others are compared with.
+    and always for those that others are compared with.
     """
     observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
     graph = neighbour_graph(observations.points_ND, max(WANTED, *(setting.k for setting in settings)))
@@ -119,7 +121,7 @@ def score_settings(
     best = 0.0
     for setting in sorted(settings, key=lambda setting: -width[setting]):
         kinds = found[setting]
-        decides = width[setting] > best or setting == in_use
+        decides = width[setting] > best or setting in always
         stability = stability_of(setting, kinds.label_N) if decides else None
         scored.append(Scored(setting, kinds.count, width[setting], stability, observations.continuity(kinds.label_N)))
         best = max(best, scored[-1].score)
@@ -170,14 +172,15 @@ class Chooser:
     def choose(
         self, observations: Observations, pictures: int, version: int, rng: np.random.Generator
     ) -> tuple[Setting, list[Scored]]:
-        """Run the grid; the setting in use stays unless another one is better by BETTER.
-
-        At birth, and where the configuration has none such any more, the first of the grid is what stays.
-        """
-        stays = self.in_use if self.in_use in self._settings else self._settings[0]
-        scored = score_settings(self._settings, observations, rng, stays)
-        old = next(entry for entry in scored if entry.setting == stays)
-        self.in_use = scored[0].setting if scored[0].score > BETTER * old.score else stays
+        """Run the grid; the best of it is used, where the one in use and the first count for more."""
+        counts = dict.fromkeys(self._settings, 1.0)
+        counts[self._settings[0]] *= FIRST
+        if self.in_use in counts:
+            counts[self.in_use] *= IN_USE
+        scored = score_settings(self._settings, observations, rng, [one for one in counts if counts[one] > 1])
+        self.in_use = max(
+            scored, key=lambda entry: (entry.score * counts[entry.setting], counts[entry.setting])
+        ).setting
         self._pictures, self._version = pictures, version
         return self.in_use, scored
 

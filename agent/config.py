@@ -315,7 +315,7 @@ class ClusterConfig(Section):
         0.5, ge=0, le=1, description="of the innate embedding beside the learned one, whose weight is 1"
     )
     k: tuple[int, ...] = Field(
-        (8,), description="neighbours that walks go to; the first value, unless another one is clearly better"
+        (8,), description="neighbours that walks go to; the first value, unless another one is far better"
     )
     diffusion: tuple[int, ...] = Field((8,), description="diffusion steps; likewise")
     selection: tuple[Literal["eom", "leaf"], ...] = Field(("eom",), description="of hdbscan; likewise")

@@ -6,8 +6,8 @@
 Each picture of a labelled set is a visit: a track of 1 to 16 slightly moved frames, as a camera makes them (`copies`).
 In `films` both films of the data folder, five frames a second, lie among stills of `tiny20`: each film is one class.
 The real clusterer sees innate embeddings of the default network. `nmi`, `ari`, `accuracy` and `kinds` are those of all
-pictures with the default configuration, those `_without` have near copies as observations of their own, and `_stills`
-is what there is to be had from the first frame of each visit alone. NMI likes many small kinds, accuracy does not.
+pictures with the default configuration, those `_untracked` without tracks, those `_without` with near copies as
+observations of their own as well, and `_stills` is what there is to be had from the first frame of each visit alone. NMI likes many small kinds, accuracy does not.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-WAYS = ("", "_without", "_stills")
+WAYS = ("", "_untracked", "_without", "_stills")
 KEYS = tuple(f"{figure}{way}" for figure in ("nmi", "ari", "accuracy", "kinds") for way in WAYS)
 
 
@@ -82,13 +82,15 @@ def means(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def one_run(name: str, seed: int) -> dict[str, Any]:
-    """One stream, clustered three times."""
+    """One stream, clustered four times."""
     innate_ND, class_N, visit_N = kept(name, seed)
     config = Config().cluster
-    alone = config.model_copy(update={"near_copy": 1.0})
+    untracked = config.model_copy(update={"track": 0.0})
+    alone = config.model_copy(update={"track": 0.0, "near_copy": 1.0})
     first_N = np.unique(visit_N, return_index=True)[1]
     found = (
         clustered(config, innate_ND, class_N, seed),
+        clustered(untracked, innate_ND, class_N, seed),
         clustered(alone, innate_ND, class_N, seed),
         clustered(config, innate_ND[first_N], class_N[first_N], seed),
     )

@@ -11,7 +11,18 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import agent.choice as choice
-from agent.choice import BETTER, DRAWS, SUBSAMPLE, Chooser, Observations, Scored, StabilityOf, grid, score_settings
+from agent.choice import (
+    DRAWS,
+    FIRST,
+    IN_USE,
+    SUBSAMPLE,
+    Chooser,
+    Observations,
+    Scored,
+    StabilityOf,
+    grid,
+    score_settings,
+)
 from agent.discovery import Setting
 from agent.graph import neighbour_graph
 from agent.score import silhouette
@@ -73,11 +84,11 @@ def test_the_best_is_that_of_all_settings_measured_in_full() -> None:
             assert full[entry.setting] <= scored[0].score + 1e-9
 
 
-def test_the_setting_in_use_is_always_measured() -> None:
+def test_what_others_are_compared_with_is_always_measured() -> None:
     observations = observed()
     widths = score_settings(GRID, observations, np.random.default_rng(0))
     worst = min(widths, key=lambda entry: entry.silhouette).setting
-    again = score_settings(GRID, observations, np.random.default_rng(0), in_use=worst)
+    again = score_settings(GRID, observations, np.random.default_rng(0), always=[worst])
     assert next(entry for entry in again if entry.setting == worst).stability is not None
 
 
@@ -103,14 +114,14 @@ def told(monkeypatch: pytest.MonkeyPatch, scores: dict[Setting, float]) -> None:
 
 
 def test_noise_changes_no_setting_and_a_clear_winner_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    chooser, rng = Chooser([ONE, TWO, THREE]), np.random.default_rng(0)
-    told(monkeypatch, {ONE: 0.5, TWO: 0.6, THREE: 0.3})
+    chooser, rng = Chooser([THREE, ONE, TWO]), np.random.default_rng(0)
+    told(monkeypatch, {ONE: 0.7, TWO: 0.5, THREE: 0.1})
     assert chooser.choose(observed(), 100, 1, rng)[0] == ONE
     for version in range(2, 40):
         jitter = rng.uniform(-0.05, 0.05, 2)  # less than a quarter between the two
-        told(monkeypatch, {ONE: 0.5 + jitter[0], TWO: 0.5 + jitter[1], THREE: 0.3})
+        told(monkeypatch, {ONE: 0.5 + jitter[0], TWO: 0.5 + jitter[1], THREE: 0.1})
         assert chooser.choose(observed(), 100, version, rng)[0] == ONE
-    told(monkeypatch, {ONE: 0.5, TWO: 0.5 * BETTER + 0.001, THREE: 0.3})
+    told(monkeypatch, {ONE: 0.5, TWO: 0.5 * IN_USE + 0.001, THREE: 0.1})
     assert chooser.choose(observed(), 100, 40, rng)[0] == TWO
 
 
@@ -127,12 +138,24 @@ def test_a_setting_that_left_the_grid_is_given_up_at_once(monkeypatch: pytest.Mo
     assert not later.due(100, 1)
 
 
-def test_at_birth_the_first_of_the_grid_is_used_unless_another_is_clearly_better(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for score, expected in ((0.6, ONE), (0.7, TWO)):
-        told(monkeypatch, {ONE: 0.5, TWO: score})
+def test_the_first_of_the_grid_is_used_unless_another_is_far_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    for score, expected in ((0.29, ONE), (0.31, TWO)):
+        told(monkeypatch, {ONE: 0.3 / FIRST, TWO: score})
         assert Chooser([ONE, TWO]).choose(observed(), 100, 1, np.random.default_rng(0))[0] == expected
+
+
+def test_back_to_the_first_of_the_grid_it_takes_less_than_away_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    chooser, rng = Chooser([ONE, TWO]), np.random.default_rng(0)
+    for version, (score, expected) in enumerate(
+        ((0.9 * FIRST, ONE), (1.3 * FIRST, TWO), (1.1 * FIRST, TWO), (2.0, ONE))
+    ):
+        told(monkeypatch, {ONE: 0.1, TWO: 0.1 * score})
+        assert chooser.choose(observed(), 100, version, rng)[0] == expected
+
+
+def test_where_nothing_is_worth_anything_the_first_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    told(monkeypatch, {ONE: 0.0, TWO: 0.0})
+    assert Chooser([ONE, TWO]).choose(observed(), 100, 1, np.random.default_rng(0))[0] == ONE
 
 
 def changes_over(versions: int) -> int:
@@ -153,7 +176,8 @@ def test_settings_keep_still_while_versions_jitter(monkeypatch: pytest.MonkeyPat
     """At most two changes in a dozen versions; without inertia there are more, so it is that which keeps them."""
     kept = changes_over(12)
     assert kept <= 2
-    monkeypatch.setattr(choice, "BETTER", 1.0)
+    monkeypatch.setattr(choice, "IN_USE", 1.0)
+    monkeypatch.setattr(choice, "FIRST", 1.0)
     monkeypatch.setattr(choice, "INERTIA", 0.0)
     assert changes_over(12) > kept
 
