@@ -7,7 +7,8 @@ Each picture of a labelled set is a visit: a track of 1 to 16 slightly moved fra
 In `films` both films of the data folder, five frames a second, lie among stills of `tiny20`: each film is one class.
 The real clusterer sees innate embeddings of the default network. `nmi`, `ari`, `accuracy` and `kinds` are those of all
 pictures with the default configuration, those `_untracked` without tracks, those `_without` with near copies as
-observations of their own as well, and `_stills` is what there is to be had from the first frame of each visit alone. NMI likes many small kinds, accuracy does not.
+observations of their own as well, and `_stills` is what there is to be had from the first frame of each visit alone.
+NMI likes many small kinds, accuracy does not.
 """
 
 from __future__ import annotations
