@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
@@ -150,21 +149,22 @@ def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> ND
 def sizes(tree: NDArray[np.float64], weight_N: Labels) -> NDArray[np.float64]:
     """What the points below each node of a single-linkage tree weigh together, (N - 1,).
 
-    With the points in the order of the leaves, left before right, a node is a run of them: it begins at its leftmost
-    leaf, which is found by jumping (each jump twice as far), and is as long as hdbscan counted.
+    With the points in order, left branches before right ones, a node is a run of them. It begins as far behind the node
+    above it as the left branch there is long; so this is summed on the way up, each time twice as far.
     """
-    count = len(tree) + 1
-    leftmost = np.concatenate([np.arange(count), tree[:, 0].astype(np.int64)])
-    while True:
-        further = leftmost[leftmost]
-        if np.array_equal(further, leftmost):
-            break
-        leftmost = further
-    place_N = np.empty(count, dtype=np.int64)
-    place_N[leaves_list(tree)] = np.arange(count)
-    before = np.concatenate([[0], np.cumsum(weight_N[np.argsort(place_N)])])
-    start = place_N[leftmost[count:]]
-    return np.asarray(before[start + tree[:, 3].astype(np.int64)] - before[start], dtype=np.float64)
+    count, root = len(tree) + 1, 2 * len(tree)
+    branch_B2, length_B = tree[:, :2].astype(np.int64), tree[:, 3].astype(np.int64)
+    above = np.full(root + 1, root, dtype=np.int64)
+    above[branch_B2] = np.arange(count, root + 1)[:, None]
+    start = np.zeros(root + 1, dtype=np.int64)
+    start[branch_B2[:, 1]] = np.append(np.ones(count, dtype=np.int64), length_B)[branch_B2[:, 0]]
+    while (above != root).any():
+        start += start[above]
+        above = above[above]
+    in_order_N = np.empty(count, dtype=np.int64)
+    in_order_N[start[:count]] = weight_N
+    before = np.concatenate([[0], np.cumsum(in_order_N)])
+    return np.asarray(before[start[count:] + length_B] - before[start[count:]], dtype=np.float64)
 
 
 def select(tree: NDArray[np.float64], min_cluster_size: int, method: str, before_N: Labels | None = None) -> Flat:
