@@ -91,7 +91,7 @@ def discover(
         before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
     """
     near, graph = graph.first(setting.k), graph.first(max(setting.k, TREE_NEIGHBOURS))
-    diffused_ND = diffuse(points_ND, near.neighbour_NK, setting.diffusion)
+    diffused_ND = diffuse(points_ND, near.neighbour_NK, setting.diffusion, before_N)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
