@@ -28,7 +28,7 @@ NO_EDGE = np.uint64(2**64 - 1)
 EDGE_BITS = np.uint64(32)
 EDGE_MASK = np.uint64(2**32 - 1)
 
-# scipy takes a weight of nothing for no edge, and hdbscan divides by it.
+# scipy takes a weight of nothing for no edge, and a density is one divided by it.
 SHORTEST = 1e-6
 # Points that look for bridges between components of the graph, all components together: bounds time and memory.
 BRIDGE_POINTS = 2_048
@@ -138,7 +138,7 @@ def representatives(core_N: Points, part_N: NDArray[np.int32], most: int) -> Lab
 def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> NDArray[np.float64]:
     """Single-linkage tree in scipy's format; with weights, the sizes of its nodes are sums of weights.
 
-    hdbscan's condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
+    The condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
     """
     tree = np.asarray(single_linkage_label(np.ascontiguousarray(edges_E3)))
     if weight_N is not None and len(tree):
