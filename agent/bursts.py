@@ -156,7 +156,7 @@ class Bursts:
 
     def _enter(self, row_M: Rows, pairs: Pairs) -> None:
         """New representatives come into the graph."""
-        row_R = np.union1d(self._row_R, row_M)
+        row_R = np.sort(np.concatenate([self._row_R, row_M]))
         self._table.insert(self.points_ND[row_M], np.searchsorted(row_R, row_M), pairs)
         self._row_R = row_R
 

@@ -356,5 +356,7 @@ def _work(worker: ClusterWorker, engine: Engine, stop: ProcessEvent, drain: Proc
 
 def _limit_threads(threads: int) -> None:
     import faiss
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(1, user_api="blas")  # products are taken in blocks, and blocks go to threads of ours
     faiss.omp_set_num_threads(threads)

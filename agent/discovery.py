@@ -99,7 +99,7 @@ def discover(
     if track_N is not None:
         near_NK = one_of_each(graph.neighbour_NK, track_N, setting.k)
     graph = graph.first(max(setting.k, TREE_NEIGHBOURS))
-    diffused_ND = diffuse(points_ND, near_NK, setting.diffusion)
+    diffused_ND = diffuse(points_ND, near_NK, setting.diffusion, before_N)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
     tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
     flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)

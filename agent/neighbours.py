@@ -6,13 +6,13 @@ search from nothing would find.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.blocks import over_blocks
 from agent.graph import Graph, Rows, nearest
 from agent.space import Points
 
@@ -27,8 +27,8 @@ FARTHEST = np.float32(2)
 
 # Neighbours kept beyond k: what a row may lose before it is searched anew.
 SPARE = 34
-# Newcomers compared with all residents at a time: bounds the memory to this many times the residents.
-BLOCK = 128
+# Residents that newcomers are compared with at a time, and rows of neighbours looked at: what fits the caches.
+TILE = 512
 # Residents by which it is guessed how far a newcomer's neighbours reach, and how many are to be found by the guess.
 SAMPLE = 2_048
 GENEROUS = 3
@@ -87,25 +87,37 @@ class Neighbours:
             points_MD: newcomers, of unit length.
             within: 1 - cosine.
         """
-        blocks = list(self._meetings(points_MD, within))
-        if not blocks:
-            nobody = np.empty(0, dtype=np.int64)
+        nobody = np.empty(0, dtype=np.int64)
+        if len(self) == 0:
             bound_M = np.full(len(points_MD), FARTHEST, dtype=np.float32)
             return Pairs(nobody, nobody, np.empty(0, dtype=np.float32), bound_M)
-        new, old, apart, bound = (np.concatenate(part) for part in zip(*blocks, strict=True))
-        return Pairs(new, old, apart, bound)
-
-    def _meetings(self, points_MD: Points, within: float) -> Iterator[tuple[Rows, Rows, Points, Points]]:
-        if len(self) == 0:
-            return
         floor_N = 1 - np.maximum(self._reach_N, np.float32(within))
-        for start in range(0, len(points_MD), BLOCK):
-            cosine_BN = points_MD[start : start + BLOCK] @ self._points_ND.T
-            bound_B = lowest_wanted(cosine_BN, self._width)
-            hit_E = np.flatnonzero(cosine_BN > np.minimum(bound_B[:, None], floor_N))
-            new_E, old_E = np.divmod(hit_E, len(self))
-            apart_E = np.maximum(0, 1 - cosine_BN.ravel()[hit_E])
-            yield new_E + start, old_E, apart_E, np.minimum(1 - bound_B, FARTHEST)
+        stride = max(1, len(self) // SAMPLE)
+        bound_M = guessed(points_MD @ self._points_ND[::stride].T, self._width, stride)
+        new_E, old_E, cosine_E = self._closer(points_MD, bound_M, floor_N)
+        found_M = np.bincount(new_E[cosine_E > bound_M[new_E]], minlength=len(points_MD))
+        short_S = np.flatnonzero((found_M <= self._width) & (bound_M > -FARTHEST))
+        if len(short_S):
+            bound_M[short_S] = lowest_wanted(points_MD[short_S] @ self._points_ND.T, self._width)
+            again_E, old_A, cosine_A = self._closer(points_MD[short_S], bound_M[short_S], floor_N)
+            held_E = found_M[new_E] > self._width
+            new_E = np.concatenate([new_E[held_E], short_S[again_E]])
+            old_E, cosine_E = (np.concatenate([old_E[held_E], old_A]), np.concatenate([cosine_E[held_E], cosine_A]))
+        return Pairs(new_E, old_E, np.maximum(0, 1 - cosine_E), np.minimum(1 - bound_M, FARTHEST))
+
+    def _closer(self, points_MD: Points, bound_M: Points, floor_N: Points) -> tuple[Rows, Rows, Points]:
+        """Newcomers, residents and cosines of all pairs whose cosine is above the bound of either."""
+
+        def close(tile: slice) -> tuple[Rows, Rows, Points]:
+            cosine_MT = points_MD @ self._points_ND[tile].T
+            hit_MT = cosine_MT > bound_M[:, None]
+            hit_MT |= cosine_MT > floor_N[tile]
+            hit_E = np.flatnonzero(hit_MT)
+            new_E, old_E = np.divmod(hit_E, cosine_MT.shape[1])
+            return new_E, old_E + tile.start, cosine_MT.ravel()[hit_E]
+
+        new, old, cosine = zip(*over_blocks(close, len(self), TILE), strict=True)
+        return np.concatenate(new), np.concatenate(old), np.concatenate(cosine)
 
     def insert(self, points_MD: Points, at_M: Rows, pairs: Pairs) -> None:
         """Let newcomers in.
@@ -118,8 +130,9 @@ class Neighbours:
         row_N = np.delete(np.arange(total, dtype=np.int64), at_M)
         among_ME, reach_M = self._among(points_MD, at_M)
         self._points_ND = merged(self._points_ND, points_MD, row_N, at_M)
-        make_room = not np.array_equal(row_N, np.arange(len(row_N)))
-        entry_NW = renumbered(self._entry_NW, row_N) if make_room else self._entry_NW
+        before_N = np.arange(len(row_N), dtype=np.int64)
+        make_room = not np.array_equal(row_N, before_N)
+        entry_NW = renumbered(self._entry_NW, before_N, row_N) if make_room else self._entry_NW
         self._entry_NW = merged(entry_NW, among_ME, row_N, at_M)
         self._reach_N = merged(self._reach_N, np.minimum(pairs.bound_M, reach_M), row_N, at_M)
         new_E, old_E = at_M[pairs.new_E], row_N[pairs.old_E]
@@ -131,32 +144,39 @@ class Neighbours:
         apart_MM = np.maximum(0, 1 - points_MD @ points_MD.T)
         entry_MM = entries(apart_MM, np.broadcast_to(at_M, apart_MM.shape))
         np.fill_diagonal(entry_MM, EMPTY)
-        entry_MM.sort(axis=1)
         short = self._width + 1 - len(at_M)
         if short > 0:
             entry_MM = np.pad(entry_MM, ((0, 0), (0, short)), constant_values=EMPTY)
+        entry_MM = np.partition(entry_MM, self._width, axis=1)[:, : self._width + 1]
+        entry_MM.sort(axis=1)
         cut_M = entry_MM[:, self._width] != EMPTY
         entry_MW = entry_MM[:, : self._width]
         return entry_MW, np.where(cut_M, aparts(entry_MW[:, -1]), FARTHEST)
 
     def _add(self, row_E: Rows, other_E: Rows, apart_E: Points) -> None:
         """Merge neighbours into rows, as far as these reach; each keeps the nearest."""
-        near_E = apart_E <= self._reach_N[row_E]
-        row_E, entry_E = row_E[near_E], entries(apart_E[near_E], other_E[near_E])
-        order_E = np.lexsort((entry_E, row_E))
-        row_E, entry_E = row_E[order_E], entry_E[order_E]
-        row_T, start_T, count_T = np.unique(row_E, return_index=True, return_counts=True)
-        if len(row_T) == 0:
+        near_E = np.flatnonzero(apart_E <= self._reach_N[row_E])
+        if len(near_E) == 0:
             return
-        rank_E = np.arange(len(row_E)) - np.repeat(start_T, count_T)
-        kept_E = rank_E <= self._width
-        extra_TX = np.full((len(row_T), rank_E[kept_E].max() + 1), EMPTY)
-        extra_TX[np.repeat(np.arange(len(row_T)), count_T)[kept_E], rank_E[kept_E]] = entry_E[kept_E]
-        together_TY = np.hstack([self._entry_NW[row_T], extra_TX])
-        together_TY.sort(axis=1)
-        self._entry_NW[row_T] = together_TY[:, : self._width]
-        cut_T = together_TY[:, self._width] != EMPTY
-        self._reach_N[row_T[cut_T]] = aparts(together_TY[cut_T, self._width - 1])
+        row_E, entry_E = by_row(row_E[near_E], entries(apart_E[near_E], other_E[near_E]))
+        row_T, start_T, count_T = np.unique(row_E, return_index=True, return_counts=True)
+        # Rows that get about as many are widened together, since a few get far more than most.
+        order_T = np.argsort(count_T, kind="stable")
+
+        def widen(part: slice) -> None:
+            mine_B = order_T[part]
+            row_B, start_B = row_T[mine_B], start_T[mine_B]
+            count_B = np.minimum(count_T[mine_B], self._width + 1)
+            extra_BX = np.full((len(mine_B), count_B.max()), EMPTY)
+            held_BX = np.arange(extra_BX.shape[1]) < count_B[:, None]
+            extra_BX[held_BX] = entry_E[(start_B[:, None] + np.arange(extra_BX.shape[1]))[held_BX]]
+            together_BY = np.hstack([self._entry_NW[row_B], extra_BX])
+            together_BY.sort(axis=1)
+            self._entry_NW[row_B] = together_BY[:, : self._width]
+            cut_B = together_BY[:, self._width] != EMPTY
+            self._reach_N[row_B[cut_B]] = aparts(together_BY[cut_B, self._width - 1])
+
+        over_blocks(widen, len(row_T), TILE)
 
     # ---------------------------------------------------------------- going
 
@@ -164,10 +184,9 @@ class Neighbours:
         """Residents go; those behind them move up."""
         stays_N = np.ones(len(self), dtype=np.bool_)
         stays_N[row_M] = False
-        number_N = np.where(stays_N, np.cumsum(stays_N) - 1, -1)
-        self._points_ND, self._reach_N = self._points_ND[stays_N], self._reach_N[stays_N]
-        self._entry_NW = renumbered(self._entry_NW[stays_N], number_N)
-        self._entry_NW.sort(axis=1)
+        number_N, row_S = np.where(stays_N, np.cumsum(stays_N) - 1, -1), np.flatnonzero(stays_N)
+        self._points_ND, self._reach_N = self._points_ND[row_S], self._reach_N[row_S]
+        self._entry_NW = renumbered(self._entry_NW, row_S, number_N)
 
     # ---------------------------------------------------------------- asking
 
@@ -205,39 +224,52 @@ def aparts(entry: Entries) -> Points:
     return (entry >> ROW_BITS).astype(np.uint32).view(np.float32)
 
 
-def renumbered(entry_NW: Entries, number_N: Rows) -> Entries:
-    """The same neighbours under new row numbers, in the same order; those without one (-1) are emptied."""
-    narrow_N = np.append(number_N, -1).astype(np.int32)
-    moved_NW = np.empty_like(entry_NW)
-    for start in range(0, len(entry_NW), BLOCK):
-        entry_BW = entry_NW[start : start + BLOCK]
-        row_BW = np.minimum(entry_BW & ROW_MASK, np.uint64(len(number_N))).astype(np.int32)
-        number_BW = narrow_N[row_BW]
-        moved_BW = (entry_BW & ~ROW_MASK) | number_BW.astype(np.uint64)
-        moved_NW[start : start + BLOCK] = np.where(number_BW < 0, EMPTY, moved_BW)
-    return moved_NW
+def by_row(row_E: Rows, entry_E: Entries) -> tuple[Rows, Entries]:
+    """Sorted by row, and in each row by entry: two sorts of whole numbers, a tenth of the time of `lexsort`."""
+    near_E = np.argsort(entry_E)
+    place_E = (row_E[near_E].astype(np.uint64) << ROW_BITS) | np.arange(len(row_E), dtype=np.uint64)
+    place_E.sort()
+    return (place_E >> ROW_BITS).astype(np.int64), entry_E[near_E[(place_E & ROW_MASK).astype(np.int64)]]
+
+
+def renumbered(entry_NW: Entries, row_S: Rows, number_N: Rows) -> Entries:
+    """Some rows, their neighbours under new numbers and nearest first; those without one (-1) are left out."""
+    moved_SW = np.empty((len(row_S), entry_NW.shape[1]), dtype=np.uint64)
+    wide_N = np.append(number_N, -1).astype(np.int32)
+
+    def move(part: slice) -> None:
+        entry_BW = entry_NW[row_S[part]]
+        number_BW = wide_N[np.minimum(entry_BW & ROW_MASK, np.uint64(len(number_N))).astype(np.int32)]
+        moved_BW = np.where(number_BW < 0, EMPTY, (entry_BW & ~ROW_MASK) | number_BW.astype(np.uint64))
+        moved_BW.sort(axis=1)
+        moved_SW[part] = moved_BW
+
+    over_blocks(move, len(row_S), TILE)
+    return moved_SW
 
 
 def merged(old_N: NDArray[Any], new_M: NDArray[Any], row_N: Rows, at_M: Rows) -> NDArray[Any]:
     """Rows of both, each where it is said to be."""
+    if len(at_M) and at_M[0] == len(old_N):
+        return np.concatenate([old_N, new_M.astype(old_N.dtype)])
     together = np.empty((len(old_N) + len(new_M), *old_N.shape[1:]), dtype=old_N.dtype)
     together[row_N], together[at_M] = old_N, new_M
     return together
 
 
-def lowest_wanted(cosine_BN: Points, wanted: int) -> Points:
-    """For each row a cosine above which more than `wanted` lie, and not many more; -2 where there are no more.
+def guessed(cosine_MS: Points, wanted: int, stride: int) -> Points:
+    """For each row a cosine above which probably more than `wanted` lie, and not many more; -2 where all are wanted.
 
-    Guessed from a sample, since to sort all is dear; where the guess was too high, all are looked at.
+    Args:
+        cosine_MS: of every `stride`-th of those whom it is about.
     """
-    count = cosine_BN.shape[1]
-    if count <= GENEROUS * wanted:
-        return np.full(len(cosine_BN), -FARTHEST)
-    stride = max(1, count // SAMPLE)
+    if cosine_MS.shape[1] * stride <= GENEROUS * wanted:
+        return np.full(len(cosine_MS), -FARTHEST)
     rank = -(-GENEROUS * wanted // stride)
-    bound_B = np.partition(cosine_BN[:, ::stride], -rank, axis=1)[:, -rank]
-    short_B = np.flatnonzero((cosine_BN > bound_B[:, None]).sum(axis=1) <= wanted)
-    if len(short_B):
-        last = -(wanted + 2)
-        bound_B[short_B] = np.partition(cosine_BN[short_B], last, axis=1)[:, last]
-    return bound_B
+    return np.partition(cosine_MS, -rank, axis=1)[:, -rank].copy()
+
+
+def lowest_wanted(cosine_MN: Points, wanted: int) -> Points:
+    """For each row a cosine above which more than `wanted` lie; N is larger than that."""
+    last = -(wanted + 2)
+    return np.partition(cosine_MN, last, axis=1)[:, last]

@@ -136,7 +136,8 @@ class Observed:
         return Projected(pictures.ids_N, innate_MD, points_MD)
 
     def _insert(self, newcomers: Projected) -> None:
-        self.ids_N = np.union1d(self.ids_N, newcomers.ids_M)
+        # `union1d` looks for what is in both, in ten times the time; nothing is.
+        self.ids_N = np.sort(np.concatenate([self.ids_N, newcomers.ids_M]))
         at_M = np.searchsorted(self.ids_N, newcomers.ids_M)
         self.bursts.insert(newcomers.innate_MD, newcomers.points_MD, at_M)
 

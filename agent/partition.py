@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.blocks import over_blocks
 from agent.discovery import Kinds
 from agent.propagation import Labels
-from agent.space import Points, unit
+from agent.space import Points
 
 NONE = -1
 
@@ -94,32 +95,34 @@ def assemble(
         alone: the kinds, by the same labels, as they would be if people had made none.
     """
     said = of_pictures(kinds, burst_N, assign)
-    label_N, core_N, probability_N = said.label_N, kinds.core_N[burst_N] >= 0, kinds.probability_N[burst_N]
-    stands_N = first_of_each(burst_N)
-    chosen: dict[int, tuple[int, ...]] = {}
-    statistics: dict[int, dict[str, float]] = {}
-    for kind in range(kinds.count):
-        member_M = np.flatnonzero(label_N == kind)
-        heart_M = np.flatnonzero((label_N == kind) & core_N & stands_N)
-        chosen[kind] = tuple(ids_N[heart_M[diverse(points_ND[heart_M], exemplars)]].tolist())
-        statistics[kind] = {
+    core_N, probability_N, stands_N = kinds.core_N[burst_N] >= 0, kinds.probability_N[burst_N], first_of_each(burst_N)
+    by_kind_N = np.argsort(said.label_N, kind="stable")
+    bound_K = np.searchsorted(said.label_N[by_kind_N], np.arange(kinds.count + 1))
+
+    def describe(kind: int) -> tuple[tuple[int, ...], dict[str, float]]:
+        member_M = by_kind_N[bound_K[kind] : bound_K[kind + 1]]
+        points_MD, core_M, stands_M = points_ND[member_M], core_N[member_M], stands_N[member_M]
+        heart_H = np.flatnonzero(core_M & stands_M)
+        chosen_H = heart_H[diverse(points_MD[heart_H], exemplars)]
+        return tuple(ids_N[member_M[chosen_H]].tolist()), {
             "size": float(len(member_M)),
-            "core_size": float(core_N[member_M].sum()),
-            "observations": float(stands_N[member_M].sum()),
+            "core_size": float(core_M.sum()),
+            "observations": float(stands_M.sum()),
             "persistence": float(kinds.persistence_K[kind]),
             "mean_probability": float(probability_N[member_M].mean()),
-            "cohesion": cohesion(points_ND[member_M]),
+            "cohesion": cohesion(points_MD),
+            **({} if stability_K is None else {"stability": float(stability_K[kind])}),
         }
-        if stability_K is not None:
-            statistics[kind]["stability"] = float(stability_K[kind])
+
+    described = over_blocks(lambda part: describe(part.start), kinds.count, 1)
     return Partition(
         ids_N=ids_N.astype(np.int64),
-        label_N=label_N.astype(np.int64),
+        label_N=said.label_N,
         probability_N=said.probability_N,
         core_N=said.core_N,
         coarser=dict(enumerate(kinds.parent_K)),
-        exemplars=chosen,
-        statistics=statistics,
+        exemplars=dict(enumerate(chosen for chosen, _ in described)),
+        statistics=dict(enumerate(measured for _, measured in described)),
         parameters=parameters,
         neighbour_NK=neighbour_NK,
         alone=None if alone is None else of_pictures(alone, burst_N, assign),
@@ -158,5 +161,5 @@ def diverse(points_MD: Points, most: int) -> Labels:
 
 
 def cohesion(points_MD: Points) -> float:
-    """Mean cosine of the members to their centre."""
-    return float((points_MD @ unit(points_MD.mean(axis=0, keepdims=True))[0]).mean())
+    """Mean cosine of the members to their centre: that is how long the mean of points of unit length is."""
+    return float(np.linalg.norm(points_MD.mean(axis=0)))

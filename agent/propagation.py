@@ -56,8 +56,9 @@ def at_home(share_NK: Points, label_N: Labels, before_N: Labels) -> Points:
     both_N = (before_N >= 0) & (label_N >= 0)
     if not both_N.any():
         return share_NK
-    shared_BK = np.zeros((int(before_N.max()) + 1, share_NK.shape[1]))
-    np.add.at(shared_BK, (before_N[both_N], label_N[both_N]), 1)
+    befores, kinds = int(before_N.max()) + 1, share_NK.shape[1]
+    both_M = before_N[both_N] * kinds + label_N[both_N]
+    shared_BK = np.bincount(both_M, minlength=befores * kinds).reshape(befores, kinds)
     home_N = np.where(before_N >= 0, shared_BK.argmax(axis=1)[before_N], 0)
     raised_NK = share_NK.copy()
     raised_NK[np.arange(len(share_NK)), home_N] += INERTIA * (before_N >= 0)

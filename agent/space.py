@@ -107,7 +107,7 @@ def centred_unit(points_ND: Points, mean_D: Points) -> Points:
 def unit(points_ND: NDArray[np.floating], shortest: float = 0.0) -> Points:
     """Rows of unit length; rows not longer than `shortest` become the first axis, so that equal rows stay equal."""
     points_ND = np.asarray(points_ND, dtype=np.float32)
-    length_N1 = np.linalg.norm(points_ND, axis=1, keepdims=True)
+    length_N1 = np.sqrt(np.einsum("nd,nd->n", points_ND, points_ND))[:, None]
     tiny_N = length_N1[:, 0] <= max(shortest, 1e-12)
     scaled_ND = points_ND / np.where(tiny_N[:, None], 1, length_N1)
     scaled_ND[tiny_N] = 0

@@ -1,6 +1,6 @@
-"""HDBSCAN* on a sparse graph: mutual reachability, spanning tree, condensed tree, selection of flat kinds.
+"""HDBSCAN* on a sparse graph: mutual reachability, spanning tree, selection of flat kinds from the condensed tree.
 
-The tree is hdbscan's own; only the distances come from a graph of neighbours instead of all pairs (Campello et al.
+The tree is hdbscan's; only the distances come from a graph of neighbours instead of all pairs (Campello et al.
 2013; the sparse graph as in FISHDBC, Dell'Amico 2019). It knows nothing about pictures or the choice of parameters.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hdbscan._hdbscan_tree import compute_stability, condense_tree, get_clusters
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.cluster._hierarchical_fast import single_linkage_label
 
+from agent.condensed import ROOT, Condensed, condense, kind_of_nodes
 from agent.graph import Graph
 from agent.space import Points
 
@@ -29,7 +28,7 @@ NO_EDGE = np.uint64(2**64 - 1)
 EDGE_BITS = np.uint64(32)
 EDGE_MASK = np.uint64(2**32 - 1)
 
-# scipy takes a weight of nothing for no edge, and hdbscan divides by it.
+# scipy takes a weight of nothing for no edge, and a density is one divided by it.
 SHORTEST = 1e-6
 # Points that look for bridges between components of the graph, all components together: bounds time and memory.
 BRIDGE_POINTS = 2_048
@@ -41,13 +40,11 @@ class Flat:
 
     Attributes:
         label_N: 0 .. K-1, or -1 for noise.
-        strength_N: membership strength in [0, 1], of hdbscan.
         persistence_K: stability score in [0, 1] of each kind, of hdbscan.
         parent_K: the node of the condensed tree above each kind; None where that is the root.
     """
 
     label_N: Labels
-    strength_N: Points
     persistence_K: Points
     parent_K: tuple[int | None, ...]
 
@@ -70,11 +67,12 @@ def spanning_tree(points_ND: Points, graph: Graph, min_samples: int) -> NDArray[
     parts = int(part_N.max()) + 1
     if parts > 1:
         edges_E3 = np.vstack([edges_E3, bridges(points_ND, core_N, part_N, parts)])
-    return edges_E3[np.lexsort((edges_E3[:, 1], edges_E3[:, 0], edges_E3[:, 2]))]
+        edges_E3 = edges_E3[np.argsort(edges_E3[:, 2], kind="stable")]
+    return edges_E3
 
 
 def forest(neighbour_NK: Labels, weight_NK: Points) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Minimum spanning forest of a graph, edges (E, 3) in any order, and the component of each point.
+    """Minimum spanning forest of a graph, edges (E, 3), shortest first, and the component of each point.
 
     Boruvka (1926): every component takes its shortest edge outwards, until none has one. At 50,000 points of 30
     neighbours a third of the time of scipy's, which sorts all edges first (`benchmarks.steps`). Edges are whole
@@ -89,20 +87,22 @@ def forest(neighbour_NK: Labels, weight_NK: Points) -> tuple[NDArray[np.float64]
     bits_E = np.ascontiguousarray(weight_NK, dtype=np.float32).ravel().view(np.uint32).astype(np.uint64)
     key_E = (bits_E << EDGE_BITS) | np.arange(count * k, dtype=np.uint64)
     part_N, parts = np.arange(count, dtype=np.int32), count
-    from_E, to_E, taken = start_E, end_E, [np.empty(0, dtype=np.int64)]
-    while len(key_E):
+    from_E, to_E, key_F, taken = start_E, end_E, key_E, [np.empty(0, dtype=np.uint64)]
+    while len(key_F):
         shortest_P = np.full(parts, NO_EDGE)
-        np.minimum.at(shortest_P, from_E, key_E)
-        np.minimum.at(shortest_P, to_E, key_E)
-        edge_T = (np.unique(shortest_P[shortest_P != NO_EDGE]) & EDGE_MASK).astype(np.int64)
-        taken.append(edge_T)
+        np.minimum.at(shortest_P, from_E, key_F)
+        np.minimum.at(shortest_P, to_E, key_F)
+        key_T = np.sort(shortest_P[shortest_P != NO_EDGE])
+        key_T = key_T[np.flatnonzero(np.diff(key_T, prepend=NO_EDGE))]
+        taken.append(key_T)
+        edge_T = (key_T & EDGE_MASK).astype(np.int64)
         ends = part_N[start_E[edge_T]], part_N[end_E[edge_T]]
         joins = csr_array((np.ones(len(edge_T)), ends), shape=(parts, parts))
         parts, into_P = connected_components(joins, directed=False)
         part_N, from_E, to_E = into_P[part_N], into_P[from_E], into_P[to_E]
-        apart_E = from_E != to_E
-        from_E, to_E, key_E = from_E[apart_E], to_E[apart_E], key_E[apart_E]
-    edge_T = np.concatenate(taken)
+        apart_F = np.flatnonzero(from_E != to_E)
+        from_E, to_E, key_F = from_E[apart_F], to_E[apart_F], key_F[apart_F]
+    edge_T = (np.sort(np.concatenate(taken)) & EDGE_MASK).astype(np.int64)
     return np.column_stack([start_E[edge_T], end_E[edge_T], weight_NK.ravel()[edge_T]]).astype(np.float64), part_N
 
 
@@ -138,7 +138,7 @@ def representatives(core_N: Points, part_N: NDArray[np.int32], most: int) -> Lab
 def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> NDArray[np.float64]:
     """Single-linkage tree in scipy's format; with weights, the sizes of its nodes are sums of weights.
 
-    hdbscan's condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
+    The condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
     """
     tree = np.asarray(single_linkage_label(np.ascontiguousarray(edges_E3)))
     if weight_N is not None and len(tree):
@@ -149,79 +149,59 @@ def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> ND
 def sizes(tree: NDArray[np.float64], weight_N: Labels) -> NDArray[np.float64]:
     """What the points below each node of a single-linkage tree weigh together, (N - 1,).
 
-    With the points in the order of the leaves, left before right, a node is a run of them: it begins at its leftmost
-    leaf, which is found by jumping (each jump twice as far), and is as long as hdbscan counted.
+    With the points in order, left branches before right ones, a node is a run of them. It begins as far behind the node
+    above it as the left branch there is long; so this is summed on the way up, each time twice as far.
     """
-    count = len(tree) + 1
-    leftmost = np.concatenate([np.arange(count), tree[:, 0].astype(np.int64)])
-    while True:
-        further = leftmost[leftmost]
-        if np.array_equal(further, leftmost):
-            break
-        leftmost = further
-    place_N = np.empty(count, dtype=np.int64)
-    place_N[leaves_list(tree)] = np.arange(count)
-    before = np.concatenate([[0], np.cumsum(weight_N[np.argsort(place_N)])])
-    start = place_N[leftmost[count:]]
-    return np.asarray(before[start + tree[:, 3].astype(np.int64)] - before[start], dtype=np.float64)
+    count, root = len(tree) + 1, 2 * len(tree)
+    branch_B2, length_B = tree[:, :2].astype(np.int64), tree[:, 3].astype(np.int64)
+    above = np.full(root + 1, root, dtype=np.int64)
+    above[branch_B2] = np.arange(count, root + 1)[:, None]
+    start = np.zeros(root + 1, dtype=np.int64)
+    start[branch_B2[:, 1]] = np.append(np.ones(count, dtype=np.int64), length_B)[branch_B2[:, 0]]
+    while (above != root).any():
+        start += start[above]
+        above = above[above]
+    in_order_N = np.empty(count, dtype=np.int64)
+    in_order_N[start[:count]] = weight_N
+    before = np.concatenate([[0], np.cumsum(in_order_N)])
+    return np.asarray(before[start[count:] + length_B] - before[start[count:]], dtype=np.float64)
 
 
 def select(tree: NDArray[np.float64], min_cluster_size: int, method: str, before_N: Labels | None = None) -> Flat:
-    """Flat kinds by hdbscan's condensed tree and its `eom` or `leaf` selection; the root is never selected.
+    """Flat kinds from the condensed tree by hdbscan's `eom` or `leaf` selection; the root is never selected.
 
     Args:
         before_N: the kind that each point had in the round before, -1 for none; these get the benefit of the doubt.
     """
-    condensed = condense_tree(tree, min_cluster_size)
-    stability = compute_stability(condensed)
+    condensed = condense(tree, min_cluster_size)
+    stability_T = condensed.stability_T()
     if before_N is not None:
-        favour_of = favours(condensed, before_N)
-        stability = {node: value * favour_of[int(node)] for node, value in stability.items()}
-    # hdbscan takes the number of points for the largest size of a kind; weights may sum to more.
-    largest = int(tree[-1, 3]) + 1
-    label_N, strength_N, persistence = get_clusters(condensed, stability, method, False, False, 0.0, largest)
-    return Flat(
-        np.asarray(label_N, dtype=np.int64),
-        np.asarray(strength_N, dtype=np.float32),
-        np.asarray(persistence, dtype=np.float32),
-        parents(condensed, np.asarray(label_N)),
-    )
+        stability_T *= favours(condensed, before_N)
+    kind_T = kind_of_nodes(condensed, stability_T, method)
+    label_N = kind_T[condensed.node_N]
+    kinds, top_K = np.unique(kind_T, return_index=True)
+    top_K = top_K[kinds >= 0]
+    size_K = np.bincount(label_N[label_N >= 0], minlength=len(top_K))
+    persistence_K = stability_T[top_K] / (size_K * condensed.density_N.max())
+    parents = tuple(None if parent == ROOT else parent for parent in condensed.parent_T[top_K].tolist())
+    return Flat(label_N, persistence_K.astype(np.float32), parents)
 
 
-def parents(condensed: NDArray[np.void], label_N: Labels) -> tuple[int | None, ...]:
-    """For each kind the node of the condensed tree above it, or None where that is the root."""
-    root = int(condensed["parent"].min())
-    above = dict(zip(condensed["child"].tolist(), condensed["parent"].tolist(), strict=True))
-    found: list[int | None] = []
-    for kind in range(int(label_N.max(initial=-1)) + 1):
-        nodes = {above[point] for point in np.flatnonzero(label_N == kind).tolist()}
-        while len(nodes) > 1:
-            # Nodes are numbered from the root down: the largest number cannot be an ancestor of the others.
-            deepest = max(nodes)
-            nodes.remove(deepest)
-            nodes.add(above[deepest])
-        parent = above.get(nodes.pop(), root)
-        found.append(None if parent == root else parent)
-    return tuple(found)
-
-
-def favours(condensed: NDArray[np.void], before_N: Labels) -> dict[int, float]:
-    """For each node of the condensed tree the factor by which its stability counts more for being what was known.
+def favours(condensed: Condensed, before_N: Labels) -> NDArray[np.float64]:
+    """For each node of the condensed tree the factor by which its stability counts more for being what was known, (T,).
 
     1 + INERTIA for the very members of a kind of the round before, falling to 1 for a node that shares no more than
     half of what the two hold together; points that had no kind say nothing. Of two selections nearly as good, the one
     that keeps what is there so wins in every round, instead of either by turns.
     """
-    root, count = int(condensed["parent"].min()), len(before_N)
-    held_K = np.bincount(before_N[before_N >= 0])
-    shared_TK = np.zeros((int(condensed["parent"].max()) - root + 1, len(held_K)))
-    point_E = (condensed["child"] < count) & (condensed["child"] >= 0)
-    known_E = np.flatnonzero(point_E)[before_N[condensed["child"][point_E]] >= 0]
-    np.add.at(shared_TK, (condensed["parent"][known_E] - root, before_N[condensed["child"][known_E]]), 1)
+    known_M = np.flatnonzero(before_N >= 0)
+    held_K = np.bincount(before_N[known_M])
+    nodes, kinds = len(condensed.parent_T), len(held_K)
+    both_M = condensed.node_N[known_M] * kinds + before_N[known_M]
+    shared_TK = np.bincount(both_M, minlength=nodes * kinds).reshape(nodes, kinds)
     # Nodes are numbered from the root down, so that all below a node have been added up before it is its turn.
-    edges_E2 = np.stack([condensed["parent"][~point_E], condensed["child"][~point_E]], axis=1) - root
-    for parent, child in edges_E2[np.argsort(-edges_E2[:, 1])]:
-        shared_TK[parent] += shared_TK[child]
+    for node in range(nodes - 1, ROOT, -1):
+        shared_TK[condensed.parent_T[node]] += shared_TK[node]
     union_TK = shared_TK.sum(axis=1, keepdims=True) + held_K - shared_TK
     like_T = (shared_TK / np.maximum(union_TK, 1)).max(axis=1, initial=0)
-    return {root + row: 1 + INERTIA * max(0.0, 2 * float(like) - 1) for row, like in enumerate(like_T)}
+    return np.asarray(1 + INERTIA * np.maximum(0, 2 * like_T - 1))

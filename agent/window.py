@@ -56,7 +56,7 @@ def choose_window(
     # nobody else can have one of the smallest keys: so the archive is looked through, and only the window is sorted
     smallest = by_key(np.flatnonzero(key_N <= np.partition(key_N, size - 1)[size - 1]), key_N)
     reservoir = smallest[~np.isin(smallest, kept)][: size - len(kept)]
-    return ids_N[np.union1d(kept, reservoir)]
+    return np.asarray(ids_N[np.sort(np.concatenate([kept, reservoir]))])
 
 
 def ascending(ids_N: NDArray[np.int64], key_N: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

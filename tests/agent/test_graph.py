@@ -43,6 +43,8 @@ def test_diffusion_is_the_normalised_mean_of_neighbours(points: np.ndarray):
     assert np.allclose(once, unit(points[graph.neighbour_NK].mean(axis=1)), atol=1e-6)
     assert np.allclose(diffuse(points, graph.neighbour_NK, 2), diffuse(once, graph.neighbour_NK, 1))
     assert diffuse(points, graph.neighbour_NK, 0) is points
+    alike = np.random.default_rng(0).integers(-1, 3, len(points))
+    assert np.array_equal(diffuse(points, graph.neighbour_NK, 3, alike), diffuse(points, graph.neighbour_NK, 3))
 
 
 def test_distances_are_measured_anew(points: np.ndarray):

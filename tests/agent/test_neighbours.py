@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.graph import neighbour_graph
-from agent.neighbours import FARTHEST, Neighbours, lowest_wanted
+from agent.neighbours import FARTHEST, SAMPLE, Neighbours
 from agent.space import Points, unit
 
 K = 4
@@ -107,10 +107,21 @@ def test_a_table_that_nobody_is_in():
 
 
 @pytest.mark.parametrize("count", [5, 30, 400, 9_000])
-def test_more_than_wanted_lie_above_the_bound(count: int):
-    cosine = np.random.default_rng(0).uniform(-1, 1, size=(16, count)).astype(np.float32)
-    cosine[3] = np.where(np.arange(count) % 4 == 0, cosine[3], -1)  # the sample sees only what is above the rest
-    bound = lowest_wanted(cosine, 20)
-    above = (cosine > bound[:, None]).sum(axis=1)
-    assert (above == count).all() if count <= 60 else (above > 20).all()
-    assert (bound == -FARTHEST).all() == (count <= 60)
+def test_whoever_is_closer_than_the_bound_is_met(count: int):
+    wanted = 20
+    residents_ND, newcomers_MD = scattered(count), scattered(16, seed=1)
+    step = max(1, count // SAMPLE)
+    residents_ND[: 40 * step : step] = newcomers_MD[3]  # so that the sample sees more of them than there are
+    table = Neighbours(K, 6, wanted - K)
+    table.insert(residents_ND, np.arange(count), table.meet(residents_ND))
+    pairs = table.meet(newcomers_MD)
+    apart_MN = 1 - newcomers_MD @ residents_ND.T
+    met_MN = np.zeros(apart_MN.shape, dtype=np.bool_)
+    met_MN[pairs.new_E, pairs.old_E] = True
+    assert len(pairs.new_E) == met_MN.sum()
+    assert np.allclose(pairs.apart_E, apart_MN[pairs.new_E, pairs.old_E], atol=1e-5)
+    closer_MN = apart_MN < pairs.bound_M[:, None] - 1e-5
+    assert met_MN[closer_MN].all()
+    assert (pairs.bound_M == FARTHEST).all() == (count <= 60)
+    enough_M = (apart_MN < pairs.bound_M[:, None] + 1e-5).sum(axis=1) > wanted
+    assert enough_M.all() or count <= 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hdbscan import HDBSCAN
-from hdbscan._hdbscan_tree import condense_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -13,6 +12,7 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.metrics import adjusted_rand_score
 
+from agent.condensed import condense
 from agent.graph import neighbour_graph
 from agent.space import Points, unit
 from agent.tree import INERTIA, Flat, favours, forest, linkage, select, spanning_tree
@@ -114,20 +114,19 @@ def test_forest_weighs_what_scipys_weighs_ties_included(seed: int, count: int, k
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_nodes_are_favoured_for_being_what_was_known(seed: int):
     points = unit(blobs([60, 50, 40], spread=0.5, noise=10, seed=seed)[0])
-    condensed = condense_tree(linkage(spanning_tree(points, neighbour_graph(points, 8), 3)), 8)
+    condensed = condense(linkage(spanning_tree(points, neighbour_graph(points, 8), 3)), 8)
     before = np.random.default_rng(seed).integers(-1, 2, len(points))
     before[: len(points) // 2] = 2
-    children: dict[int, list[int]] = {}
-    for parent, child in zip(condensed["parent"].tolist(), condensed["child"].tolist(), strict=True):
-        children.setdefault(parent, []).append(child)
+    parents = condensed.parent_T.tolist()
 
     def below(node: int) -> set[int]:
-        return set().union(*(below(child) for child in children[node])) if node in children else {node}
+        mine = set(np.flatnonzero(condensed.node_N == node).tolist())
+        return mine.union(*(below(child) for child, parent in enumerate(parents) if parent == node))
 
     known = set(np.flatnonzero(before >= 0).tolist())
-    for node, factor in favours(condensed, before).items():
+    kinds = [set(np.flatnonzero(before == kind).tolist()) for kind in range(3)]
+    for node, factor in enumerate(favours(condensed, before).tolist()):
         mine = below(node) & known
-        kinds = [set(np.flatnonzero(before == kind).tolist()) for kind in range(3)]
         like = max((len(mine & kind) / len(mine | kind) for kind in kinds if mine | kind), default=0)
         assert factor == pytest.approx(1 + INERTIA * max(0, 2 * like - 1))
 
