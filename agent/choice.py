@@ -8,16 +8,16 @@ It knows nothing about pictures or identity; discovery is run for it on observat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 
 import numpy as np
 
-from agent.discovery import WANTED, Kinds, Setting, discover
+from agent.discovery import WANTED, Setting, discover
 from agent.graph import Graph, Rows, neighbour_graph
+from agent.observations import Observations
 from agent.propagation import Labels
 from agent.score import agreement, silhouette
-from agent.space import Points
 
 # Observations on which settings are compared: bounds the cost for large windows.
 GRID_ROWS = 8_192
@@ -31,45 +31,6 @@ IN_USE = 1.25
 # What it counts for the first of the grid that it is the first: the best score alone often chooses what is worse, by
 # `benchmarks.selection`, and on `benchmarks.bursts` even where it is 2.8 times as good.
 FIRST = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """What settings are tried on.
-
-    Attributes:
-        points_ND: of unit length.
-        weight_N: what each counts towards the smallest size of a kind.
-        min_samples, min_size: of hdbscan.
-        before_N: kind of each in the round before, numbered from 0; -1 for none.
-        track_N: track of each; None where each is alone.
-    """
-
-    points_ND: Points
-    weight_N: Rows
-    min_samples: int
-    min_size: int
-    before_N: Labels | None = None
-    track_N: Rows | None = None
-
-    def kinds(self, setting: Setting, graph: Graph) -> Kinds:
-        """Kinds by a setting on a graph with as many neighbours as `discover` wants."""
-        return discover(
-            self.points_ND, graph, self.weight_N, setting, self.min_samples, self.min_size, self.before_N, self.track_N
-        )
-
-    def continuity(self, label_N: Labels) -> float:
-        """Agreement with the round before, of what had a kind there; 1 where nothing had one."""
-        if self.before_N is None or not (known_N := self.before_N >= 0).any():
-            return 1.0
-        return agreement(label_N[known_N], self.before_N[known_N])
-
-    def rows(self, row_M: Rows) -> Observations:
-        """Some of them."""
-        before_M = None if self.before_N is None else self.before_N[row_M]
-        track_M = None if self.track_N is None else self.track_N[row_M]
-        points_MD, weight_M = self.points_ND[row_M], self.weight_N[row_M]
-        return replace(self, points_ND=points_MD, weight_N=weight_M, before_N=before_M, track_N=track_M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +75,7 @@ def score_settings(
     """
     observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
     graph = neighbour_graph(observations.points_ND, max(WANTED, *(setting.k for setting in settings)))
-    found = {setting: observations.kinds(setting, graph) for setting in settings}
+    found = {setting: discover(observations, graph, setting) for setting in settings}
     width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
     stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
     scored: list[Scored] = []
@@ -147,7 +108,7 @@ class StabilityOf:
     def again(self, setting: Setting) -> Iterable[tuple[Rows, Labels]]:
         """Rows and labels of each subsample."""
         for row_M, part, graph in self._draws:
-            yield row_M, part.kinds(setting, graph).label_N
+            yield row_M, discover(part, graph, setting).label_N
 
 
 def sample(count: int, most: int, rng: np.random.Generator) -> Rows:

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.calibration import stated
-from agent.choice import GRID_ROWS, Chooser, Observations, StabilityOf, grid, sample
+from agent.choice import GRID_ROWS, Chooser, StabilityOf, grid, sample
 from agent.config import ClusterConfig
-from agent.discovery import Kinds, Setting, one_kind, together, without
+from agent.discovery import Kinds, Setting, discover, one_kind, together, without
 from agent.foreign import NOBODY, apart, foreign_beyond
 from agent.graph import Graph, nearest
 from agent.leading import Together, led, put_by_people
 from agent.near import near_kinds
+from agent.observations import Observations
 from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.piles import piles
@@ -280,7 +281,7 @@ class Clusterer:
         if setting is None or self._chooser.due(pictures, version):
             setting, scored = self._chooser.choose(observations, pictures, version, rng)
             parameters["scores"] = [entry.as_dict() for entry in scored]
-        kinds = observations.kinds(setting, graph)
+        kinds = discover(observations, graph, setting)
         separated = separation(observations.points_ND, kinds.label_N, kinds.count)
         self._single = separated < self._needed(kinds)
         parameters |= {**setting.as_dict(), "separation": round(separated, 4), "single": self._single}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agent.calibration import stated
 from agent.graph import Graph, Rows, diffuse, measured
+from agent.observations import Observations
 from agent.propagation import Labels, at_home, propagate, winners
 from agent.space import Points
 from agent.tracks import TRACK_NEIGHBOURS, one_of_each
@@ -75,36 +76,22 @@ class Kinds:
         return len(self.parent_K)
 
 
-def discover(
-    points_ND: Points,
-    graph: Graph,
-    weight_N: Rows,
-    setting: Setting,
-    min_samples: int,
-    min_size: int,
-    before_N: Labels | None = None,
-    track_N: Rows | None = None,
-) -> Kinds:
-    """Find kinds among N points of unit length, N >= 2.
+def discover(seen: Observations, graph: Graph, setting: Setting) -> Kinds:
+    """Find kinds among at least two observations.
 
     Args:
-        graph: at least `setting.k` and WANTED neighbours, or N - 1.
-        weight_N: what each observation weighs towards the smallest size of a kind.
-        min_samples: of hdbscan.
-        min_size: no kind is smaller.
-        before_N: kinds of the round before, which get the benefit of the doubt; -1 for none.
-        track_N: by `tracks`; None where each point is alone.
+        graph: of them, at least `setting.k` and WANTED neighbours, or N - 1.
     """
     near_NK = graph.neighbour_NK[:, : setting.k]
-    if track_N is not None:
-        near_NK = one_of_each(graph.neighbour_NK, track_N, setting.k)
+    if seen.track_N is not None:
+        near_NK = one_of_each(graph.neighbour_NK, seen.track_N, setting.k)
     graph = graph.first(max(setting.k, TREE_NEIGHBOURS))
-    diffused_ND = diffuse(points_ND, near_NK, setting.diffusion, before_N)
+    diffused_ND = diffuse(seen.points_ND, near_NK, setting.diffusion, seen.before_N)
     moved = measured(diffused_ND, graph) if setting.diffusion else graph
-    tree = linkage(spanning_tree(diffused_ND, moved, min_samples), weight_N)
-    flat = select(tree, smallest(setting, weight_N, min_size), setting.selection, before_N)
+    tree = linkage(spanning_tree(diffused_ND, moved, seen.min_samples), seen.weight_N)
+    flat = select(tree, smallest(setting, seen.weight_N, seen.min_size), setting.selection, seen.before_N)
     share_NK = propagate(near_NK, flat.label_N, len(flat.parent_K))
-    label_N, probability_N, sure_N = settled(share_NK, before_N)
+    label_N, probability_N, sure_N = settled(share_NK, seen.before_N)
     return Kinds(flat.label_N, label_N, probability_N, sure_N, share_NK, flat.persistence_K, flat.parent_K, diffused_ND)
 
 

@@ -31,10 +31,11 @@ share_cores()  # as the daemon does, before numpy is imported
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.choice import Observations, grid, score_settings
+from agent.choice import grid, score_settings
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig, Config
 from agent.discovery import Setting
+from agent.observations import Observations
 from agent.observed import Observed
 from benchmarks.embeddings import innate_of
 from benchmarks.metrics import Agreement, agreement

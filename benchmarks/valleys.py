@@ -27,8 +27,9 @@ import numpy as np
 from agent.choice import grid
 from agent.clusterer import Clusterer, Embedded
 from agent.config import Config
-from agent.discovery import TREE_NEIGHBOURS, discover
+from agent.discovery import WANTED, discover
 from agent.graph import neighbour_graph
+from agent.observations import Observations
 from agent.score import along, axis, separation
 from agent.space import Points, fit_space
 
@@ -74,9 +75,9 @@ def separations(points_ND: Points) -> tuple[float, float]:
     config = Config().cluster
     setting = grid(config.k, config.diffusion, config.selection, config.min_cluster_size)[0]
     points_ND = fit_space(points_ND, None, config.dims).project(points_ND, None)
-    graph = neighbour_graph(points_ND, TREE_NEIGHBOURS)
+    graph = neighbour_graph(points_ND, WANTED)
     weight_N = np.ones(len(points_ND), dtype=np.int64)
-    kinds = discover(points_ND, graph, weight_N, setting, config.min_samples, config.min_size)
+    kinds = discover(Observations(points_ND, weight_N, config.min_samples, config.min_size), graph, setting)
     groups = [points_ND[kinds.label_N == kind] for kind in range(kinds.count)]
     same = [along(axis(one, other), one, other) for one, other in combinations(groups, 2)]
     return separation(points_ND, kinds.label_N, kinds.count), 1 - statistics.median(same) if same else 0.0

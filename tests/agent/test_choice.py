@@ -17,14 +17,14 @@ from agent.choice import (
     IN_USE,
     SUBSAMPLE,
     Chooser,
-    Observations,
     Scored,
     StabilityOf,
     grid,
     score_settings,
 )
-from agent.discovery import Setting
+from agent.discovery import Setting, discover
 from agent.graph import neighbour_graph
+from agent.observations import Observations
 from agent.score import silhouette
 from agent.space import unit
 from tests.agent.shapes import blobs
@@ -51,13 +51,13 @@ def test_the_score_is_silhouette_times_stability_less_what_it_upsets() -> None:
 def test_stability_is_agreement_with_kinds_of_subsamples() -> None:
     """Naively: the same draws, each clustered by itself."""
     observations = observed(spread=1.5)
-    kinds = observations.kinds(ONE, neighbour_graph(observations.points_ND, 20))
+    kinds = discover(observations, neighbour_graph(observations.points_ND, 20), ONE)
     rng, count = np.random.default_rng(7), len(observations.points_ND)
     found = []
     for _ in range(DRAWS):
         rows = np.sort(rng.choice(count, round(SUBSAMPLE * count), replace=False))
         part = observations.rows(rows)
-        again = part.kinds(ONE, neighbour_graph(part.points_ND, 20))
+        again = discover(part, neighbour_graph(part.points_ND, 20), ONE)
         found.append(max(0, adjusted_rand_score(kinds.label_N[rows], again.label_N)))
     stability_of = StabilityOf(observations, 20, np.random.default_rng(7))
     assert stability_of(ONE, kinds.label_N) == pytest.approx(np.mean(found))
@@ -70,7 +70,7 @@ def test_the_best_is_that_of_all_settings_measured_in_full() -> None:
     scored = score_settings(GRID, observations, np.random.default_rng(0))
     rng = np.random.default_rng(0)  # draws nothing for so few: the same subsamples as above
     graph = neighbour_graph(observations.points_ND, 20)
-    kinds = {setting: observations.kinds(setting, graph) for setting in GRID}
+    kinds = {setting: discover(observations, graph, setting) for setting in GRID}
     stability_of = StabilityOf(observations, 20, rng)
     full = {
         setting: silhouette(one.diffused_ND, one.label_N, rng) * stability_of(setting, one.label_N)
@@ -166,7 +166,7 @@ def changes_over(versions: int) -> int:
         moved = unit(base.points_ND + rng.normal(0, 0.06, base.points_ND.shape))
         observations = Observations(moved, base.weight_N, 5, 10, before)
         setting, _ = chooser.choose(observations, len(moved), version, rng)
-        before = observations.kinds(setting, neighbour_graph(moved, 20)).label_N
+        before = discover(observations, neighbour_graph(moved, 20), setting).label_N
         used.append(setting)
     return sum(one != other for one, other in pairwise(used))
 
