@@ -272,8 +272,8 @@ def _origin(path: Path, source: str, facts: os.stat_result | None) -> Origin:
     """Where the file is and when it was last written; without facts no stat, so that it is tried again later."""
     if facts is None:
         return Origin(file_uri(path), source, datetime.now(UTC))
-    taken = datetime.fromtimestamp(facts.st_mtime, UTC)
-    return Origin(file_uri(path), source, taken, FileStat(facts.st_size, facts.st_mtime_ns))
+    stat = FileStat.of(facts)
+    return Origin(file_uri(path), source, stat.written_at, stat)
 
 
 Reader = Callable[[Path, str, int], list[Frame | Rejected]]
