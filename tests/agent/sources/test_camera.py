@@ -81,7 +81,11 @@ def test_thirty_two_cameras_are_all_seen(tmp_path: Path, archive: Any, pool: Dec
                 camera.start(
                     f"here=http://{server.host}/video", fps=1, open_timeout_s=30, read_timeout_s=30, stall_s=60
                 )
-            assert until(lambda: len({Path(uri).relative_to(tmp_path).parts[0] for uri in archive.present}) == 32, 240)
+
+            def seen() -> set[str]:
+                return {Path(uri).relative_to(tmp_path).parts[0] for uri in list(archive.present)}
+
+            assert until(lambda: len(seen()) == 32, 240)
             assert until(lambda: all(camera.source.health == "online" for camera in cameras), SLOW_S)
     finally:
         for camera in cameras:
