@@ -30,6 +30,7 @@ from agent.exif import read_exif
 from agent.frame import FileStat, Frame, Origin, Rejected
 from agent.killable import KillableWorkers
 from agent.magic import HEAD_BYTES, sniff
+from agent.regular import open_regular
 from agent.rgb import to_rgb
 from agent.thumbnail import encode_thumbnail, pixels_of, shrink, thumbnail_size
 from agent.uri import file_uri, frame_uri
@@ -217,11 +218,12 @@ def read_file(
             given up; nothing else is raised for bad files.
     """
     try:
-        with path.open("rb") as file:
+        file = open_regular(path)
+        if file is None:
+            return [Rejected("", "not a regular file", _origin(path, source, os.stat(path)))]
+        with file:
             facts = os.fstat(file.fileno())
             origin = _origin(path, source, facts)
-            if not stat.S_ISREG(facts.st_mode):
-                return [Rejected("", "not a regular file", origin)]
             if facts.st_size > config.max_file_mb << 20:
                 return [Rejected("", f"larger than decode.max_file_mb ({config.max_file_mb} MB)", origin)]
             data = file.read()
