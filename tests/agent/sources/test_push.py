@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,30 @@ def test_who_says_nothing_or_never_ends_to_say_what_it_wants_is_hung_up_on(
             mute.sendall(said)
             mute.settimeout(10)
             assert mute.recv(100) == b""
+
+
+def test_of_more_connections_than_there_is_room_for_each_is_told_to_come_again(
+    door: Make, monkeypatch: pytest.MonkeyPatch, until: Callable[..., bool]
+) -> None:
+    monkeypatch.setattr("agent.sources.push.BACKLOG", 4)
+    one = door(at_once=1)  # with 4 for each of these
+    with ExitStack() as held:
+        mute = [socket.create_connection(("127.0.0.1", one.sender.port)) for _ in range(20)]
+        for connection in mute:
+            held.enter_context(connection).settimeout(5)
+        assert b"503 Service Unavailable\r\nRetry-After: 2" in mute[-1].recv(100)
+        mute[0].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in mute[0].recv(100)
+    assert until(lambda: one.sender.send(picture(1)).status_code == 201)
+
+
+@pytest.mark.parametrize("path", ["/ingest/", "//ingest", "/../ingest"])
+def test_no_other_address_leads_anywhere(door: Make, path: str) -> None:
+    one = door()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", one.sender.port)) as sender:
+        sender.sendall(head.encode())
+        assert sender.recv(100).startswith(b"HTTP/1.1 404")
 
 
 @pytest.mark.parametrize("path", ["/health", "/nowhere"])
