@@ -103,11 +103,13 @@ def events_lost(home: Path, count: int) -> int:
     """Files that were not stored, of `count`, half of which were written while the agent stood still."""
     home.mkdir()
     folder = home / "pictures"
-    folder.mkdir()
+    for number in range(0, count, PER_FOLDER):  # of a folder that is new the kernel tells once, however full it gets
+        folder_of(folder, number).mkdir(parents=True)
     settings = (*SMALL, "folder.rescan_s=3600")  # what events lose must be found without waiting for a scan
     with Running(home / "data", ["--watch", str(folder)], settings) as agent:
         agent.wait(lambda: "watching" in agent.said(), PATIENCE_S)
         write_tiny(folder, range(count // 4))
+        agent.wait(lambda: agent.pictures() == count // 4, PATIENCE_S)
         agent.process.send_signal(signal.SIGSTOP)
         write_tiny(folder, range(count // 4, 3 * count // 4))
         agent.process.send_signal(signal.SIGCONT)
@@ -143,9 +145,13 @@ def settle(agent: Running, calm_s: float = 5.0) -> None:
 def write_tiny(folder: Path, numbers: range) -> None:
     """A different small picture for each number, in sub-folders of a thousand."""
     for number in numbers:
-        sub = folder / f"{number // PER_FOLDER:04d}"
+        sub = folder_of(folder, number)
         sub.mkdir(exist_ok=True)
         (sub / f"{number:06d}.ppm").write_bytes(tiny(number))
+
+
+def folder_of(folder: Path, number: int) -> Path:
+    return folder / f"{number // PER_FOLDER:04d}"
 
 
 def tiny(number: int) -> bytes:

@@ -84,8 +84,9 @@ def test_of_files_written_while_the_process_was_stopped_none_is_lost(taxon: Taxo
     process = taxon.start(*CHEAP_SETS, NO_RESCAN)
     before = hearing(taxon)
     process.send_signal(signal.SIGSTOP)
-    write(taxon.folder, range(before, 20_000), per_folder=20_000)  # of a new folder the kernel tells once, and is done
+    write(taxon.folder, range(before, 15_000), per_folder=20_000)  # of a new folder the kernel tells once, and is done
     process.send_signal(signal.SIGCONT)
+    write(taxon.folder, range(15_000, 20_000), per_folder=20_000)
     settled(taxon, 20_000)
     (source,) = taxon.json("status")["sources"]
     assert (source["health"], source["counts"]["events_lost"] >= 1) == ("online", True)

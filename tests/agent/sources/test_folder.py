@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import shutil
@@ -24,9 +23,11 @@ from agent.config import DecodeConfig, FolderConfig
 from agent.decode import DecodePool, Reader
 from agent.sources.folder import FolderSource
 from agent.sources.listing import Listing
+from agent.sources.observer import native_observer
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
 from storage.errors import StoreLocked
+from tests.overflow import overflow
 from tests.readers import read_if_allowed
 
 Start = Callable[..., FolderSource]
@@ -616,14 +617,22 @@ def test_mass_deletion_is_reported_and_not_believed(
 def test_lost_events_are_made_up_for_by_a_scan(
     running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    observers: list[BaseObserver] = []
+
+    def observer() -> BaseObserver:
+        observers.append(native_observer())
+        return observers[-1]
+
+    monkeypatch.setattr("agent.sources.watch.native_observer", observer)
     source, said = running(), []
-    monkeypatch.setattr(source, "_rules", Deaf())
+    rules = source._rules
+    source._rules = Deaf()  # type: ignore[assignment]
     (folder / "a.jpg").write_bytes(picture(0))
     time.sleep(0.4)
     assert archive.names() == []
-    monkeypatch.undo()
+    source._rules = rules
     monkeypatch.setattr(source, "_note", lambda name, health, detail: said.append((health, detail)))
-    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
+    overflow(observers[0])
     assert until(lambda: archive.names() == ["a.jpg"])
     assert source.counts == {"events_lost": 1}
     assert ("degraded", "file events were lost; a scan makes up for them") in said
