@@ -13,7 +13,6 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from PIL import Image, UnidentifiedImageError
 from agent.config import DecodeConfig
 from agent.exif import read_exif
 from agent.frame import FileStat, Frame, Origin, Rejected
-from agent.killable import KillableWorkers
+from agent.killable import KillableWorkers, Task
 from agent.magic import HEAD_BYTES, sniff
 from agent.regular import open_regular
 from agent.rgb import to_rgb
@@ -300,7 +299,7 @@ class DecodePool:
             memory_mb=config.memory_mb,
         )
 
-    def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Future[list[Frame | Rejected]]:
+    def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Task[list[Frame | Rejected]]:
         """Have a file decoded: one result, or with `most_frames` above 1 as many as `read_file` gives.
 
         Sources take turns: one with many files, or with files that hang, does not hold up the others. The future never

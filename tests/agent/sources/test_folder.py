@@ -222,7 +222,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         source = make(pool=pool)
         thread = threading.Thread(target=source.drain, args=(threading.Event(),))
         thread.start()
-        assert until(lambda: bool(source._in_flight) and source._in_flight[0].future.running(), 10)
+        assert until(lambda: bool(source._in_flight) and source._in_flight._waiting[0].task.running(), 10)
         time.sleep(0.2)  # it has been read, and is not delivered yet
         path.write_bytes(picture(0))
         thread.join(20)
@@ -715,3 +715,48 @@ def test_a_hang_and_a_crash_do_not_stop_the_others(
         pool.close()
     assert sorted(archive.names()) == ["a.jpg", "b.jpg", "c.jpg"]
     assert len(archive.rejections()) == 2
+
+
+def test_a_file_that_hangs_is_overtaken_and_recorded_when_it_is_given_up(
+    running: Start,
+    folder: Path,
+    archive: Any,
+    picture: Any,
+    faulty: Callable[[str], Reader],
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sources.folder.PATIENCE_S", 0.3)
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=8), faulty("read"))
+    try:
+        for seed, name in enumerate(["hang", *"abcdefghijkl"]):
+            (folder / f"{name}.jpg").write_bytes(picture(seed))
+            age(folder / f"{name}.jpg", 100 - seed)
+        running(pool=pool)
+        assert until(lambda: len(archive.frames()) == 12, 20)
+        assert archive.rejections() == []
+        assert archive.names() == [f"{name}.jpg" for name in "abcdefghijkl"], "the others keep their order"
+        assert until(lambda: len(archive.rejections()) == 1, 20)
+        assert len(archive.items) == 13
+    finally:
+        pool.close()
+
+
+def test_all_that_is_there_is_read_in_order_even_past_a_file_that_hangs(
+    make: Start,
+    folder: Path,
+    archive: Any,
+    picture: Any,
+    faulty: Callable[[str], Reader],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sources.folder.PATIENCE_S", 0.1)
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=1), faulty("read"))
+    try:
+        for seed, name in enumerate(["hang", *"abc"]):
+            (folder / f"{name}.jpg").write_bytes(picture(seed))
+            age(folder / f"{name}.jpg", 100 - seed)
+        make(pool=pool).drain(threading.Event())
+    finally:
+        pool.close()
+    assert [Path(item.origin.uri).stem for item in archive.items] == ["hang", *"abc"]
