@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 from sqlalchemy import select
 
 from agent.catalogue import StoreCatalogue
@@ -131,6 +133,27 @@ def test_a_picture_is_stored_before_it_is_answered_with_what_its_sender_says_of_
     assert row.uri == str(one.folder / sha(data)[:2] / f"{sha(data)}-gate.7")
     assert Path(row.uri).read_bytes() == data
     assert one.files() == [Path(row.uri)]
+
+
+def test_what_its_sender_says_of_its_time_counts_more_than_what_is_written_in_it(door: Make) -> None:
+    one, exif = door(), Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base.DateTimeOriginal: "2020:01:02 03:04:05", ExifTags.Base.OffsetTimeOriginal: "+00:00"}
+    )
+    dated = [BytesIO(), BytesIO()]
+    for number, buffer in enumerate(dated):
+        Image.new("RGB", (40 + number, 40)).save(buffer, "JPEG", exif=exif)
+    assert one.sender.send(dated[0].getvalue()).status_code == 201
+    assert one.sender.send(dated[1].getvalue(), X_Taxon_Captured_At="2026-11-25T09:30:12Z").status_code == 201
+    taken = [row.captured_at for row in one.queries.pictures()]
+    assert taken == [datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 11, 25, 9, 30, 12, tzinfo=UTC)]
+
+
+def test_a_label_may_be_as_long_as_is_said(door: Make) -> None:
+    one, source, name = door(), "a" * 64, "b" * 100
+    assert one.sender.send(picture(1), X_Taxon_Source=source, X_Taxon_Name=name).status_code == 201
+    assert set(one.queries.present_uris(source)) == {str(one.files()[0])}
+    assert one.files()[0].name.endswith(f"-{name}")
 
 
 def test_without_a_label_it_comes_from_push_when_it_arrived(door: Make) -> None:
