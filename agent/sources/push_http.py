@@ -136,6 +136,8 @@ class Door:
             raise Refused(403, "forbidden", "pages in a browser may not send pictures")
         if self._token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
             raise Refused(401, "unauthorised", "send the header Authorization: Bearer TOKEN")
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise Refused(400, "bad_headers", "send the picture alone and no form: curl --data-binary @7.jpg")
         try:
             label = read_label(request.headers)
         except ValueError as error:

@@ -255,6 +255,14 @@ def test_a_wrong_header_is_answered_and_writes_nothing(door: Make) -> None:
     assert not one.files()
 
 
+def test_a_form_is_told_how_pictures_are_sent_and_is_no_picture_that_was_broken(door: Make) -> None:
+    one = door()
+    answer = httpx.post(f"{one.sender.url}/ingest", files={"file": ("7.jpg", picture(1))}, trust_env=False)
+    assert (answer.status_code, "--data-binary" in answer.json()["error"]) == (400, True)
+    assert not one.files()
+    assert not one.rejected()
+
+
 def test_a_page_in_a_browser_may_not_send(door: Make) -> None:
     assert door().sender.send(picture(1), Origin="http://example.org").status_code == 403
 
