@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -727,15 +728,17 @@ def test_a_file_that_hangs_is_overtaken_and_recorded_when_it_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("agent.sources.folder.PATIENCE_S", 0.3)
-    pool = DecodePool(DecodeConfig(workers=2, timeout_s=8), faulty("read"))
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=120), faulty("read"))
     try:
         for seed, name in enumerate(["hang", *"abcdefghijkl"]):
             (folder / f"{name}.jpg").write_bytes(picture(seed))
             age(folder / f"{name}.jpg", 100 - seed)
         running(pool=pool)
-        assert until(lambda: len(archive.frames()) == 12, 20)
+        assert until(lambda: len(archive.frames()) == 12, 60)
         assert archive.rejections() == []
         assert archive.names() == [f"{name}.jpg" for name in "abcdefghijkl"], "the others keep their order"
+        for pid in pool._processes.pids():
+            os.kill(pid, signal.SIGKILL)
         assert until(lambda: len(archive.rejections()) == 1, 20)
         assert len(archive.items) == 13
     finally:
