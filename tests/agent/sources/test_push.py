@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import threading
 import time
@@ -38,6 +37,7 @@ from storage.schema import rejections
 from storage.store import Store
 from tests.agent.sources.conftest import picture
 from tests.cameras import free_port
+from tests.readers import die_of_it
 from tests.senders import Sender
 
 TOKEN = "a-token-for-the-tests"
@@ -497,7 +497,3 @@ def test_a_hostile_picture_costs_only_itself(
     finally:
         one.end()
         pool.close()
-
-
-def die_of_it(path: Path, source: str, most_frames: int) -> Any:
-    os.abort()
