@@ -13,7 +13,6 @@ import stat
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,8 +27,9 @@ from PIL import Image, UnidentifiedImageError
 from agent.config import DecodeConfig
 from agent.exif import read_exif
 from agent.frame import FileStat, Frame, Origin, Rejected
-from agent.killable import KillableWorkers
+from agent.killable import KillableWorkers, Task
 from agent.magic import HEAD_BYTES, sniff
+from agent.regular import open_regular
 from agent.rgb import to_rgb
 from agent.thumbnail import encode_thumbnail, pixels_of, shrink, thumbnail_size
 from agent.uri import file_uri, frame_uri
@@ -217,11 +217,12 @@ def read_file(
             given up; nothing else is raised for bad files.
     """
     try:
-        with path.open("rb") as file:
+        file = open_regular(path)
+        if file is None:
+            return [Rejected("", "not a regular file", _origin(path, source, os.stat(path)))]
+        with file:
             facts = os.fstat(file.fileno())
             origin = _origin(path, source, facts)
-            if not stat.S_ISREG(facts.st_mode):
-                return [Rejected("", "not a regular file", origin)]
             if facts.st_size > config.max_file_mb << 20:
                 return [Rejected("", f"larger than decode.max_file_mb ({config.max_file_mb} MB)", origin)]
             data = file.read()
@@ -272,8 +273,8 @@ def _origin(path: Path, source: str, facts: os.stat_result | None) -> Origin:
     """Where the file is and when it was last written; without facts no stat, so that it is tried again later."""
     if facts is None:
         return Origin(file_uri(path), source, datetime.now(UTC))
-    taken = datetime.fromtimestamp(facts.st_mtime, UTC)
-    return Origin(file_uri(path), source, taken, FileStat(facts.st_size, facts.st_mtime_ns))
+    stat = FileStat.of(facts)
+    return Origin(file_uri(path), source, stat.written_at, stat)
 
 
 Reader = Callable[[Path, str, int], list[Frame | Rejected]]
@@ -298,7 +299,7 @@ class DecodePool:
             memory_mb=config.memory_mb,
         )
 
-    def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Future[list[Frame | Rejected]]:
+    def submit(self, path: Path, origin_source: str, most_frames: int = 1) -> Task[list[Frame | Rejected]]:
         """Have a file decoded: one result, or with `most_frames` above 1 as many as `read_file` gives.
 
         Sources take turns: one with many files, or with files that hang, does not hold up the others. The future never

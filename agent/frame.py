@@ -5,11 +5,15 @@ A frame is one picture in memory. It knows nothing about storage, learning or ki
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+
+_FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
+"""1677 to 2262: some file systems keep times that fit no database and no calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,16 @@ class FileStat:
 
     size_bytes: int
     mtime_ns: int
+
+    @classmethod
+    def of(cls, facts: os.stat_result) -> FileStat:
+        """What counts of it; a time that is too early or too late becomes the first or last one that can be told."""
+        return cls(facts.st_size, min(max(facts.st_mtime_ns, _FIRST_NS), _LAST_NS))
+
+    @property
+    def written_at(self) -> datetime:
+        """UTC."""
+        return datetime.fromtimestamp(self.mtime_ns / 1e9, UTC)
 
 
 @dataclass(frozen=True, slots=True)

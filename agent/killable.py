@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import resource
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
@@ -46,6 +48,18 @@ class WorkerLost(Exception):
     """The worker died of its task, or was killed because of it; the message says how."""
 
 
+class Task(Future[R]):
+    """What becomes of one task.
+
+    Attributes:
+        began_s: when a worker got it, in monotonic seconds; infinite while it waits for one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began_s = math.inf
+
+
 class KillableWorkers(Generic[R]):
     """Runs `function(*arguments)` in processes with a time and a memory limit.
 
@@ -70,7 +84,7 @@ class KillableWorkers(Generic[R]):
         self._lost = lost
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
-        self._turns: Turns[tuple[Future[R], tuple[Any, ...]]] = Turns(workers)
+        self._turns: Turns[tuple[Task[R], tuple[Any, ...]]] = Turns(workers)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._living: set[_Worker] = set()
@@ -78,8 +92,8 @@ class KillableWorkers(Generic[R]):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, *arguments: Any, lane: str = "") -> Future[R]:
-        """Queue a task. The future raises `WorkerStartError`, or is cancelled by `close`.
+    def submit(self, *arguments: Any, lane: str = "") -> Task[R]:
+        """Queue a task. It raises `WorkerStartError`, or is cancelled by `close`.
 
         Args:
             lane: tasks of one start in order, and lanes take turns (`agent.turns`).
@@ -87,7 +101,7 @@ class KillableWorkers(Generic[R]):
         Raises:
             RuntimeError: after `close`.
         """
-        future: Future[R] = Future()
+        future: Task[R] = Task()
         self._turns.put(lane, (future, arguments))
         return future
 
@@ -119,13 +133,14 @@ class KillableWorkers(Generic[R]):
             self._turns.done(lane, harmed=begun and worker is None)
         self._retire(worker)
 
-    def _settle(self, future: Future[R], arguments: tuple[Any, ...], worker: _Worker | None) -> _Worker | None:
+    def _settle(self, future: Task[R], arguments: tuple[Any, ...], worker: _Worker | None) -> _Worker | None:
         """Give the future its result, and return the worker if it can go on."""
         try:
             if worker is None or not worker.is_alive():
                 self._retire(worker)
                 worker = None  # if the start fails, there is none
                 worker = self._start()
+            future.began_s = time.monotonic()
             future.set_result(worker.run(arguments, self._timeout_s))
         except (WorkerStartError, CancelledError) as error:
             future.set_exception(error)

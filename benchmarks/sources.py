@@ -10,6 +10,10 @@ All but `frames_per_s` is measured on the real command with learning off:
                       the time between two scans, so that one is counted
     frames_per_s      camera pictures that one thread decodes and looks through
     recover_s         from the death of a camera's server, which is started again at once, to a new picture's row
+    push_per_s        640 x 480 JPEG files that one sender on this machine has stored, each answered before the next
+    push_of_4_per_s   the same by four senders at once
+    push_refused      answers of 503, each with Retry-After, to 16 senders of whom `push.at_once` lets two in
+    push_lost         pictures of those 16 that were not stored in the end
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from agent.sources.stream import StreamFeed
 from benchmarks.datasets import datasets_folder
 from benchmarks.ingest import make_pictures
 from benchmarks.running import ROOT, SMALL, Running
+from benchmarks.senders import send_all
 from storage.engine import database_url, open_engine
 from storage.migrate import migrate
 from storage.records import Assignments, Clustering, LocationRecord, PictureRecord
@@ -49,6 +54,7 @@ PER_FOLDER = 1_000
 PATIENCE_S = 1_200.0
 OUTAGES = 5
 CAMERA_PICTURES = 200
+CROWD = 16
 LOOKED_PX = 160
 """Long side of the grey picture that the gates look at."""
 
@@ -75,6 +81,8 @@ def measure(scratch: Path, options: argparse.Namespace) -> dict[str, float]:
         result["frames_per_s"] = round(frames_per_s(scratch / "film.mp4", options.frames_s))
     if options.outages:
         result["recover_s"] = round(recover_s(scratch / "camera", options.outages), 1)
+    if options.pushed:
+        result |= pushed(scratch / "pushed", options.pushed)
     return result
 
 
@@ -103,11 +111,13 @@ def events_lost(home: Path, count: int) -> int:
     """Files that were not stored, of `count`, half of which were written while the agent stood still."""
     home.mkdir()
     folder = home / "pictures"
-    folder.mkdir()
+    for number in range(0, count, PER_FOLDER):  # of a folder that is new the kernel tells once, however full it gets
+        folder_of(folder, number).mkdir(parents=True)
     settings = (*SMALL, "folder.rescan_s=3600")  # what events lose must be found without waiting for a scan
     with Running(home / "data", ["--watch", str(folder)], settings) as agent:
         agent.wait(lambda: "watching" in agent.said(), PATIENCE_S)
         write_tiny(folder, range(count // 4))
+        agent.wait(lambda: agent.pictures() == count // 4, PATIENCE_S)
         agent.process.send_signal(signal.SIGSTOP)
         write_tiny(folder, range(count // 4, 3 * count // 4))
         agent.process.send_signal(signal.SIGCONT)
@@ -143,9 +153,13 @@ def settle(agent: Running, calm_s: float = 5.0) -> None:
 def write_tiny(folder: Path, numbers: range) -> None:
     """A different small picture for each number, in sub-folders of a thousand."""
     for number in numbers:
-        sub = folder / f"{number // PER_FOLDER:04d}"
+        sub = folder_of(folder, number)
         sub.mkdir(exist_ok=True)
         (sub / f"{number:06d}.ppm").write_bytes(tiny(number))
+
+
+def folder_of(folder: Path, number: int) -> Path:
+    return folder / f"{number // PER_FOLDER:04d}"
 
 
 def tiny(number: int) -> bytes:
@@ -248,6 +262,37 @@ def draw_pictures(folder: Path, seed: int) -> None:
         picture.save(folder / f"{number:03d}.jpg", quality=90)
 
 
+# -------------------------------------------------------------------- the door
+
+
+def pushed(home: Path, count: int) -> dict[str, float]:
+    """Pictures a second that are stored for one and for four senders, and what becomes of more than are let in."""
+    home.mkdir()
+    make_pictures(home / "made", count + 1)
+    pictures = [path.read_bytes() for path in sorted((home / "made").iterdir())]
+    one_s, _, one_lost = push(home / "one", pictures, 1)
+    four_s, _, four_lost = push(home / "four", pictures, 4)
+    _, refused, crowd_lost = push(home / "crowd", pictures, CROWD, "push.at_once=2")
+    return {
+        "push_per_s": round(count / one_s, 1),
+        "push_of_4_per_s": round(count / four_s, 1),
+        "push_refused": refused,
+        "push_lost": one_lost + four_lost + crowd_lost,
+    }
+
+
+def push(data: Path, pictures: Sequence[bytes], senders: int, *settings: str) -> tuple[float, int, int]:
+    """Seconds until all but the first, which warms the agent up, are answered; answers of 503; pictures not stored."""
+    port = free_port()
+    sets = ("cluster.every=1000000", "cluster.idle_s=1000000", *settings)
+    with Running(data, ["--push", str(port)], sets) as agent:
+        agent.wait(lambda: "for pictures is online" in agent.said(), PATIENCE_S)
+        send_all(port, pictures[:1], 1)
+        started = time.perf_counter()
+        refused = send_all(port, pictures[1:], senders)
+        return time.perf_counter() - started, refused, len(pictures) - agent.pictures()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -262,6 +307,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--idle-s", type=float, default=330, help="how long it is watched")
     parser.add_argument("--frames-s", type=float, default=10, help="processor time for frames_per_s")
     parser.add_argument("--outages", type=int, default=OUTAGES, help="for recover_s, the median")
+    parser.add_argument("--pushed", type=int, default=500, help="pictures that are sent, for push_per_s and the others")
     parser.add_argument("--json", action="store_true")
     return parser
 

@@ -108,9 +108,16 @@ def garbage(server: Server, connection: socket.socket) -> None:
 
 
 def mjpeg(
-    shown: list[bytes], fps: float = 20, stall_after: int | None = None, unless: threading.Event | None = None
+    shown: list[bytes],
+    fps: float = 20,
+    stall_after: int | None = None,
+    unless: threading.Event | None = None,
+    boundary: str = "next",
 ) -> Callable[[Server, socket.socket], None]:
-    """Shows pictures again and again, `unless` says no; or stalls for ever after so many, at the first visit."""
+    """Shows pictures again and again, `unless` says no; or stalls for ever after so many, at the first visit.
+
+    The head says that `next` lies between them.
+    """
 
     def behave(server: Server, connection: socket.socket) -> None:
         first = server.visits == 1
@@ -122,7 +129,7 @@ def mjpeg(
                 return
             if first and number == stall_after:
                 server.ended.wait()
-            part = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            part = f"--{boundary}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             connection.sendall(part.encode() + jpeg + b"\r\n")
             if server.ended.wait(1 / fps):
                 return

@@ -1,7 +1,8 @@
-"""What a pool's worker may do with a file besides reading it well; importable by name in another process."""
+"""What a worker may do with a file besides reading it well; importable by name in another process, and quickly."""
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from datetime import UTC, datetime
@@ -19,6 +20,11 @@ def read_or_hang(path: Path, source: str, most_frames: int) -> list[Frame | Reje
     if source == HOSTILE:
         time.sleep(600)
     return read_file(path, source, most_frames, config=DecodeConfig())
+
+
+def die_of_it(path: Path, source: str, most_frames: int) -> list[Frame | Rejected]:
+    """As a decoder with a fault would."""
+    os.abort()
 
 
 def read_if_allowed(path: Path, source: str, most_frames: int) -> list[Frame | Rejected]:

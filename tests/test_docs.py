@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("sh", "python")
-KNOWN = (*RUN, "", "console", "text", "yaml", "json", "sql", "toml", "ini", "dockerfile", "mermaid")
+KNOWN = (*RUN, "", "console", "text", "yaml", "json", "sql", "toml", "ini", "dockerfile", "mermaid", "nginx", "caddy")
 PER_FAMILY = 12
 QUICK = {
     "TAXON_ENCODER__IMAGE_PX": "32",

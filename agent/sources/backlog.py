@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from agent.frame import FileStat
 from agent.magic import HEAD_BYTES, sniff
+from agent.regular import open_regular
 from agent.sources.protocol import Catalogue
 from agent.uri import file_uri
 
@@ -106,5 +107,8 @@ class Backlog:
     def _is_picture(self, path: str) -> bool:
         if os.path.splitext(path)[1].lower() in self._suffixes:
             return True
-        with open(path, "rb") as file:
+        file = open_regular(path)
+        if file is None:
+            return False
+        with file:
             return sniff(file.read(HEAD_BYTES)) is not None

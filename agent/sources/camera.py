@@ -156,8 +156,8 @@ class CameraSource:
         origin, path = Origin(file_uri(self._address.url), self.name, self._wall()), self._address.url
         with suppress(OSError):
             facts = os.stat(path)
-            stat = FileStat(facts.st_size, facts.st_mtime_ns)
-            origin = Origin(origin.uri, self.name, datetime.fromtimestamp(facts.st_mtime, UTC), stat)
+            stat = FileStat.of(facts)
+            origin = Origin(origin.uri, self.name, stat.written_at, stat)
         return Rejected("", f"cannot be read as video: {reason}", origin)
 
     # ---------------------------------------------------------------- one attempt

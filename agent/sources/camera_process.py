@@ -22,7 +22,7 @@ from typing import Any
 
 from agent.address import Address
 from agent.config import CameraConfig, DecodeConfig
-from agent.frame import Frame
+from agent.frame import FileStat, Frame
 from agent.killable import die_with, limit_memory
 from agent.sources.feed import Feed, FeedError, Shot
 from agent.sources.keeping import Keeper
@@ -176,8 +176,8 @@ class _Lens:
             return None
         from agent.sources.stream import duration_s
 
-        written_s = os.stat(self._job.address.url).st_mtime
-        return datetime.fromtimestamp(written_s, UTC) - timedelta(seconds=duration_s(self._job.address))
+        written_at = FileStat.of(os.stat(self._job.address.url)).written_at
+        return written_at - timedelta(seconds=duration_s(self._job.address))
 
     # ---------------------------------------------------------------- a live camera
 

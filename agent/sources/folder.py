@@ -8,14 +8,14 @@ that is told (`agent.sources.probe`).
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,11 @@ import structlog
 
 from agent.config import FolderConfig
 from agent.decode import DecodePool
-from agent.frame import FileStat, Frame, Rejected
+from agent.frame import FileStat, Rejected
 from agent.inbox import Inbox
 from agent.patience import Patience
 from agent.sources.backlog import Backlog, fingerprint
+from agent.sources.in_flight import InFlight, Reading
 from agent.sources.listing import Listing, PathRules
 from agent.sources.mounts import chosen_observer, filesystem_of
 from agent.sources.presence import Presence
@@ -42,6 +43,9 @@ TICK_S = 0.2
 """The longest that the thread sleeps without looking at its stop flag."""
 
 IN_FLIGHT_PER_WORKER = 4
+PATIENCE_S = 5.0
+"""A file whose decoding takes so long is overtaken by those after it, unless what is there is drained in order."""
+
 RETRY_S = (1.0, 5.0, 15.0, 60.0)
 LEFT_RESCAN_S = 1.0
 SCAN_SHARE = 20
@@ -58,12 +62,6 @@ JITTER = 0.1
 
 PAGED = (".gif", ".tif", ".tiff", ".apng", ".mpo")
 """Suffixes of formats of several frames whose first ones are a whole picture while the rest is still to come."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    path: str
-    future: Future[list[Frame | Rejected]]
 
 
 class FolderSource:
@@ -117,8 +115,7 @@ class FolderSource:
         self._tracker = StabilityTracker(self._settle_s, self._stat, clock)
         self._backlog = Backlog(config.suffixes, catalogue, inbox.holds, self._tracker.touch)
         self._refusals = Refusals(clock)
-        self._in_flight: deque[_Reading] = deque()
-        self._busy: set[str] = set()
+        self._in_flight = InFlight()
         self._folders: deque[str] = deque()
         self._wake, self._lost, self._left = threading.Event(), threading.Event(), threading.Event()
         self._chosen = ("", "")
@@ -163,7 +160,7 @@ class FolderSource:
     def _read_through(self, stop: threading.Event) -> None:
         self._scan(stop)
         while not stop.is_set() and (self._in_flight or len(self._backlog) or len(self._tracker)):
-            self._advance(stop)
+            self._advance(stop, math.inf)
             self._rest()
 
     # ---------------------------------------------------------------- one turn
@@ -183,18 +180,16 @@ class FolderSource:
         while self._folders:
             for path, _ in Listing(self._rules).files(self._folders.popleft(), stop):
                 self._tracker.touch(path)
-        self._advance(stop)
+        self._advance(stop, PATIENCE_S)
         self._rest()
 
-    def _advance(self, stop: threading.Event) -> None:
+    def _advance(self, stop: threading.Event, patience_s: float) -> None:
         """Move everything one step on: settled, submitted, delivered."""
         for path, stat in self._tracker.settled():
             self._backlog.add(path, stat)
         self._submit()
-        while self._in_flight and self._in_flight[0].future.done() and not stop.is_set():
-            reading = self._in_flight.popleft()
+        while not stop.is_set() and (reading := self._in_flight.pop(patience_s)) is not None:
             self._deliver(reading, stop)
-            self._busy.discard(reading.path)
             self._submit()
 
     def _submit(self) -> None:
@@ -206,20 +201,19 @@ class FolderSource:
             path, stat = found
             if self._refusals.rests(path):
                 continue
-            if path in self._busy or self._stat(path) != stat:
+            if path in self._in_flight or self._stat(path) != stat:
                 self._tracker.touch(path)  # it is being read, or changed while it waited
                 continue
-            future = self._pool.submit(Path(path), self.name, self._most_frames)
-            future.add_done_callback(lambda _: self._wake.set())
-            self._in_flight.append(_Reading(path, future))
-            self._busy.add(path)
+            task = self._pool.submit(Path(path), self.name, self._most_frames)
+            task.add_done_callback(lambda _: self._wake.set())
+            self._in_flight.add(path, task)
 
-    def _deliver(self, reading: _Reading, stop: threading.Event) -> None:
+    def _deliver(self, reading: Reading, stop: threading.Event) -> None:
         """Put what was read into the inbox, unless the file has changed or gone meanwhile.
 
         The first frame has the file's own uri, and comes last: a file is known when all its frames are stored.
         """
-        first, *others = reading.future.result()
+        first, *others = reading.task.result()
         now = self._stat(reading.path)
         if now is None and isinstance(first, Rejected):
             return
@@ -267,7 +261,7 @@ class FolderSource:
             uris.add(hash(file_uri(path)))
             if self._backlog.is_done(path, stat):
                 fingerprints.add(fingerprint(path, stat))
-            elif path not in self._busy and not self._refusals.rests(path):
+            elif path not in self._in_flight and not self._refusals.rests(path):
                 found.append((path, stat))
         if stop.is_set():
             return False
@@ -301,10 +295,7 @@ class FolderSource:
 
     def _start_over(self) -> None:
         """Forget what was under way; the scan finds it again."""
-        for reading in self._in_flight:
-            reading.future.cancel()
-        self._in_flight.clear()
-        self._busy.clear()
+        self._in_flight.cancel()
         self._backlog.clear()
         self._lost.set()
 

@@ -71,7 +71,7 @@ class Keeper:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise NoRoom(f"{path.parent}: {error.strerror}; nothing is kept") from error
-        return path, FileStat(facts.st_size, facts.st_mtime_ns)
+        return path, FileStat.of(facts)
 
 
 def encode(pixels_HWC: NDArray[np.uint8], quality: int) -> bytes:

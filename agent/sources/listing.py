@@ -135,7 +135,7 @@ class Listing:
             self.unreadable.append(link.path)
             return
         if stat.S_ISREG(facts.st_mode):
-            yield link.path, FileStat(facts.st_size, facts.st_mtime_ns)
+            yield link.path, FileStat.of(facts)
         elif stat.S_ISDIR(facts.st_mode) and self.rules.admits_folder(link.path):
             heapq.heappush(linked, link.path)
 
@@ -145,7 +145,7 @@ class Listing:
         except OSError as error:  # gone since the folder was listed, or a path that is longer than the system takes
             self._unlisted(folder, error)
         else:
-            yield entry.path, FileStat(facts.st_size, facts.st_mtime_ns)
+            yield entry.path, FileStat.of(facts)
 
     def _unlisted(self, folder: str, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):  # those are gone, and that is knowledge

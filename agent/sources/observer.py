@@ -1,7 +1,8 @@
 """The operating system's file events, from an observer that knows when it is deaf.
 
-watchdog 7.1 hides two things on Linux: its one reader can die while the observer's other threads wait for it for ever
-and look alive, and folders beyond the kernel's limit of watches are left out without a word.
+watchdog 7.1 hides three things on Linux: its one reader can die while the observer's other threads wait for it for ever
+and look alive, folders beyond the kernel's limit of watches are left out without a word, and of events that were lost
+it tells its log alone, and too early: it makes all watches anew then, and what happens meanwhile is lost, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,13 @@ def refusal_of(observer: BaseObserver) -> str:
     return "" if error is None else told(error)
 
 
+def tell_of_losses(observer: BaseObserver, lost: Callable[[], None]) -> None:
+    """Have `lost` called, from the observer's thread, whenever events were lost and those to come are heard again."""
+    reader = getattr(observer, "reader", None)
+    if reader is not None:
+        reader.lost = lost
+
+
 def told(error: OSError, limits: Path = LIMITS) -> str:
     """One line for people: of a limit of the kernel its name, its present value and the remedy."""
     if error.errno not in _SCARCE:
@@ -47,10 +56,19 @@ def told(error: OSError, limits: Path = LIMITS) -> str:
 
 def _inotify_observer() -> BaseObserver:
     from watchdog.observers.inotify import InotifyEmitter, InotifyObserver  # there is none on other systems
-    from watchdog.observers.inotify_c import InotifyFD, WatchDescriptor
+    from watchdog.observers.inotify_c import InotifyEvent, InotifyFD, WatchDescriptor
 
     class Reader(InotifyFD):
         refused: OSError | None = None
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.lost: Callable[[], None] = lambda: None
+
+        def handle_event(self, event: InotifyEvent) -> None:
+            super().handle_event(event)
+            if event.is_queue_overflow:
+                self.lost()
 
         def add_callback(self, *arguments: Any) -> WatchDescriptor:
             try:
@@ -62,16 +80,16 @@ def _inotify_observer() -> BaseObserver:
 
     class Inotify(InotifyObserver):
         def __init__(self) -> None:
-            self._inotify_fd = self._reader = Reader()
-            self._reader.start()
-            BaseObserver.__init__(self, InotifyEmitter, inotify_fd=self._reader)
+            self._inotify_fd = self.reader = Reader()
+            self.reader.start()
+            BaseObserver.__init__(self, InotifyEmitter, inotify_fd=self.reader)
 
         @property
         def refused(self) -> OSError | None:
-            return self._reader.refused
+            return self.reader.refused
 
         def is_alive(self) -> bool:
-            return super().is_alive() and self._reader.is_alive()
+            return super().is_alive() and self.reader.is_alive()
 
     # Folders made within folders that are just being added are added twice, which does no harm.
     warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)

@@ -30,7 +30,7 @@ from agent.sources.backlog import ASK_AT_ONCE
 from agent.sources.backoff import Backoff
 from agent.sources.keeping import free_bytes
 from agent.sources.protocol import Health
-from agent.sources.push_http import Door, Memory
+from agent.sources.push_http import CROWDED, Door, Memory
 from agent.sources.retention import KeptFile, doomed, listing, remove, sweep_torn
 from agent.uri import file_uri
 
@@ -219,11 +219,19 @@ class PushSource:
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection, which would wait for ever for somebody to say what it wants."""
+    """uvicorn's connection, which would wait for ever for somebody to say what it wants, beside any number of others.
+
+    Each of them costs an open file, and those are the whole agent's.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.loop.call_later(HEAD_S, self._give_up)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self.connections.discard(self)
+            transport.write(CROWDED.encode())
+            transport.close()
+        else:
+            self.loop.call_later(HEAD_S, self._give_up)
 
     def _give_up(self) -> None:
         if self.cycle is None and not self.transport.is_closing():

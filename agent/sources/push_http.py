@@ -39,6 +39,10 @@ log = structlog.get_logger(__name__)
 POLL_S = 0.02
 AGAIN_S = 2
 """When to come again, in Retry-After."""
+CROWDED = (
+    f"HTTP/1.1 503 Service Unavailable\r\nRetry-After: {AGAIN_S}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+"""For whom there is not even a connection."""
 UNREAD_BYTES = 4 << 20
 UNREAD_S = 2.0
 """So much of a refused picture is read and thrown away, for so long: many senders read no answer before all is sent."""
@@ -104,7 +108,9 @@ class Door:
             Route("/ingest", self._ingest, methods=["POST"]),
             Route("/health", self._health, methods=["GET"]),
         ]
-        return Starlette(routes=routes)
+        application = Starlette(routes=routes)
+        application.router.redirect_slashes = False  # behind a proxy it would lead to http, and the token with it
+        return application
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "degraded" if self.trouble else "ok"})
@@ -130,6 +136,8 @@ class Door:
             raise Refused(403, "forbidden", "pages in a browser may not send pictures")
         if self._token and not hmac.compare_digest(request.headers.get("authorization", "").encode(), self._bearer):
             raise Refused(401, "unauthorised", "send the header Authorization: Bearer TOKEN")
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise Refused(400, "bad_headers", "send the picture alone and no form: curl --data-binary @7.jpg")
         try:
             label = read_label(request.headers)
         except ValueError as error:

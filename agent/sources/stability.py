@@ -24,7 +24,7 @@ def file_stat(path: str) -> FileStat | None:
         facts = os.lstat(path)
     except (OSError, ValueError):
         return None
-    return FileStat(facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
+    return FileStat.of(facts) if stat.S_ISREG(facts.st_mode) else None
 
 
 def linked_file_stat(path: str) -> FileStat | None:
@@ -33,7 +33,7 @@ def linked_file_stat(path: str) -> FileStat | None:
         facts = os.stat(path)
     except (OSError, ValueError):
         return None
-    return FileStat(facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else None
+    return FileStat.of(facts) if stat.S_ISREG(facts.st_mode) else None
 
 
 class StabilityTracker:

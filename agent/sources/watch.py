@@ -7,7 +7,6 @@ renamed in, hard links and folders moved in give no `closed`, `mkdir -p` and a w
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ import structlog
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.api import BaseObserver
 
-from agent.sources.observer import native_observer, refusal_of, told
+from agent.sources.observer import native_observer, refusal_of, tell_of_losses, told
 from agent.sources.probe import ANSWER_S, Probe
 
 log = structlog.get_logger(__name__)
@@ -66,7 +65,6 @@ class Watch:
         self._recursive = recursive
         self._probe = Probe(root, clock)
         self._handler = _Handler(changed, appeared, left, self._probe.heard)
-        self._overflow = _OverflowListener(self._overflowed)
         self._lost = lost
         self._clock = clock
         self._make = observer or native_observer
@@ -105,7 +103,7 @@ class Watch:
             self._give_up(starting.fault)
             return False
         self._observer = starting.observer
-        logging.getLogger(_OverflowListener.LOGGER).addHandler(self._overflow)
+        tell_of_losses(starting.observer, self._overflowed)
         self._probe.drop()
         if self._heard_before:
             log.warning("the observer had died and is started again; a scan makes up for it", folder=self._root)
@@ -151,11 +149,11 @@ class Watch:
 
     def stop(self) -> None:
         """Stop watching; may be called again."""
-        logging.getLogger(_OverflowListener.LOGGER).removeHandler(self._overflow)
         if self._starting is not None:
             self._starting.abandon()
             self._starting = None
         if self._observer is not None:
+            tell_of_losses(self._observer, lambda: None)
             _stop(self._observer)
             self._observer = None
 
@@ -255,17 +253,3 @@ class _Handler(FileSystemEventHandler):
             self._changed(path)
         elif kind != "modified":
             self._appeared(path)
-
-
-class _OverflowListener(logging.Handler):
-    """Hears of lost events. watchdog 7 tells nobody but its log (and 6 nobody at all: watchdog#654)."""
-
-    LOGGER = "watchdog.observers.inotify_c"
-
-    def __init__(self, lost: Callable[[], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._lost = lost
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflow" in record.getMessage():
-            self._lost()

@@ -207,6 +207,13 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     assert frame.origin.uri == str(tmp_path) + r"/caf\xe9.jpg"
 
 
+def test_a_file_that_has_become_a_pipe_costs_no_worker(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    (result,) = read_file(tmp_path / "a.jpg", "here", 1, config=CONFIG)
+    assert isinstance(result, Rejected)
+    assert (result.reason, result.fatal) == ("not a regular file", False)
+
+
 # -------------------------------------------------------------------- the pool
 
 

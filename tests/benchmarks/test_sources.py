@@ -33,14 +33,32 @@ def test_what_is_pretended_to_be_stored_is_known_to_a_scan(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_all_figures_of_a_small_run(tmp_path: Path) -> None:
-    sizes = argparse.Namespace(files=20, stopped=100, idle=100, idle_s=3, frames_s=0.1, outages=1)
+    sizes = argparse.Namespace(files=20, stopped=100, idle=100, idle_s=3, frames_s=0.1, outages=1, pushed=20)
     found = measure(tmp_path, sizes)
-    assert list(found) == ["files_per_s", "events_lost", "idle_cpu_percent", "frames_per_s", "recover_s"]
-    assert found["events_lost"] == 0
-    assert all(found[name] > 0 for name in found if name != "events_lost")
+    assert list(found) == [
+        "files_per_s", "events_lost", "idle_cpu_percent", "frames_per_s", "recover_s",
+        "push_per_s", "push_of_4_per_s", "push_refused", "push_lost",
+    ]  # fmt: skip
+    lost = [name for name in found if name.endswith("_lost")]
+    assert [found[name] for name in lost] == [0, 0]
+    assert all(found[name] > 0 for name in found if name not in lost)
 
 
 def test_what_is_left_out_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
-    nothing = ["--files", "0", "--stopped", "0", "--idle", "0", "--frames-s", "0", "--outages", "0", "--json"]
+    nothing = [
+        "--files",
+        "0",
+        "--stopped",
+        "0",
+        "--idle",
+        "0",
+        "--frames-s",
+        "0",
+        "--outages",
+        "0",
+        "--pushed",
+        "0",
+        "--json",
+    ]
     assert main(nothing) == 0
     assert capsys.readouterr().out == "{}\n"

@@ -36,7 +36,7 @@ from agent.sources.push import PushSource
 from storage.queries import Queries
 from storage.rows import PictureRow
 from storage.store import Store
-from tests.cameras import Server, free_port, jpegs, mjpeg, silent, still
+from tests.cameras import DATASETS, RtspServer, Server, free_port, jpegs, mjpeg, silent, still, why_no_rtsp
 from tests.films import write_film
 from tests.readers import HOSTILE, read_or_hang
 from tests.senders import Sender
@@ -62,7 +62,7 @@ CAMERA: dict[str, Any] = {
 }
 
 LOSSLESS = ("folder", "film")
-LOSSY = ("stream", "still")
+LOSSY = ("stream", "rtsp", "still")
 PUSHED = ("push", "crowd")
 """One sender that waits for its answers, and many at once."""
 ORDERED = (*LOSSLESS, "arriving", *LOSSY, "push")
@@ -70,11 +70,18 @@ ORDERED = (*LOSSLESS, "arriving", *LOSSY, "push")
 FULL = (*LOSSLESS, *LOSSY, "crowd")
 """Those that can fill an inbox."""
 
-LEARNER_S = {"folder": 0.03, "film": 0.03, "stream": 0.3, "still": 1.0, "crowd": 0.3}
+FILM = DATASETS / "video" / "car-detection.mp4"
+
+LEARNER_S = {"folder": 0.03, "film": 0.03, "stream": 0.3, "rtsp": 1.0, "still": 1.0, "crowd": 0.3}
 """A tenth of the speed at which each source yields, roughly: so long a picture."""
 
 ENOUGH = 12
 CROWD = 12
+
+
+def some(*kinds: str, slow: Sequence[str] = ()) -> list[Any]:
+    """For `parametrize`; a real RTSP server takes its time in any case."""
+    return [pytest.param(kind, marks=pytest.mark.slow) if kind in ("rtsp", *slow) else kind for kind in kinds]
 
 
 class BlankEmbedder:
@@ -163,8 +170,19 @@ class Agent:
         if kind == "stream":
             server = self._rest.enter_context(Server(mjpeg(jpegs(PICTURES), fps=30)))
             return self.camera(f"good=http://{server.host}/video")
+        if kind == "rtsp":
+            return self.camera(f"good={self.real_server().url}")
         server = self._rest.enter_context(Server(still(jpegs(PICTURES))))
         return self.camera(f"good=http://{server.host}/still.jpg", still=True)
+
+    def real_server(self) -> RtspServer:
+        reason = why_no_rtsp(FILM)
+        if reason:
+            pytest.skip(reason)
+        server = RtspServer(FILM)
+        self._rest.callback(server.kill)
+        server.start()
+        return server
 
     def bad(self) -> list[Source]:
         """One of each kind, each wrong in a way of its own."""
@@ -275,7 +293,7 @@ def test_all_of_what_ends_is_stored_in_order_and_once_however_often_it_is_read(a
     assert len(list(agent.queries.present_uris("good"))) == PICTURES
 
 
-@pytest.mark.parametrize("kind", ORDERED)
+@pytest.mark.parametrize("kind", some(*ORDERED))
 def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None:
     agent.see()
     agent.begin(agent.good(kind).run)
@@ -288,7 +306,7 @@ def test_what_comes_is_stored_in_order_and_once(agent: Agent, kind: str) -> None
     assert len(uris) == len(set(uris)) >= len(rows)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("push", marks=pytest.mark.slow), "crowd"])
+@pytest.mark.parametrize("kind", some(*PUSHED, slow=["push"]))
 def test_each_picture_that_was_to_be_sent_again_is_stored_once(agent: Agent, kind: str) -> None:
     source = agent.good(kind)
     agent.begin(source.run)  # nobody sees, so senders are told to come again
@@ -302,7 +320,7 @@ def test_each_picture_that_was_to_be_sent_again_is_stored_once(agent: Agent, kin
     assert len(list(agent.queries.present_uris("good"))) == PICTURES
 
 
-@pytest.mark.parametrize("kind", ["stream", pytest.param("still", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", some(*LOSSY, slow=["still"]))
 def test_each_picture_that_a_camera_kept_is_stored_once_though_others_were_dropped(agent: Agent, kind: str) -> None:
     source = agent.good(kind)
     agent.begin(source.run)
@@ -318,14 +336,14 @@ def test_each_picture_that_a_camera_kept_is_stored_once_though_others_were_dropp
     assert [sha256(Path(uri).read_bytes()).hexdigest() for uri in uris] == [of[uri] for uri in uris]
 
 
-@pytest.mark.parametrize("kind", [*FULL, "arriving"])
+@pytest.mark.parametrize("kind", some(*FULL, "arriving"))
 def test_a_source_stops_in_time_while_it_works_and_while_nobody_takes_what_it_yields(agent: Agent, kind: str) -> None:
     agent.begin(agent.good(kind).run)  # nobody sees
     assert agent.wait_for(lambda: agent.inbox.depth >= CAPACITY)
     assert agent.end() < STOP_S
 
 
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.slow) if k == "still" else k for k in FULL])
+@pytest.mark.parametrize("kind", some(*FULL, slow=["still"]))
 def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent, kind: str) -> None:
     agent.embedder.picture_s = LEARNER_S[kind]
     before, most = living_frames(), 0
@@ -347,7 +365,7 @@ def test_a_source_ten_times_faster_than_the_learner_fills_no_memory(agent: Agent
         assert source.counts["busy"] > 0
 
 
-@pytest.mark.parametrize("kind", ["film", *LOSSY, "crowd"])
+@pytest.mark.parametrize("kind", some("film", *LOSSY, "crowd"))
 def test_a_backlog_of_files_leaves_room_for_a_camera(agent: Agent, kind: str) -> None:
     backlog = agent.home / "backlog"
     backlog.mkdir()
@@ -362,9 +380,7 @@ def test_a_backlog_of_files_leaves_room_for_a_camera(agent: Agent, kind: str) ->
     assert len(agent.stored()) >= 5
 
 
-@pytest.mark.parametrize(
-    "kind", [kind if kind in ("folder", "stream") else pytest.param(kind, marks=pytest.mark.slow) for kind in ORDERED]
-)
+@pytest.mark.parametrize("kind", some(*ORDERED, slow=[kind for kind in ORDERED if kind not in ("folder", "stream")]))
 def test_bad_sources_stop_no_other(agent: Agent, kind: str) -> None:
     agent.see()
     bad = agent.bad()

@@ -76,6 +76,7 @@ def test_a_live_camera_beside_a_folder_goes_away_comes_back_and_tells_no_secret(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)  # it is started again and again, which takes its time where other work goes on
 def test_kills_lose_and_repeat_nothing_that_a_camera_kept(taxon: Taxon) -> None:
     kept = taxon.data / "frames" / "front"
     with Server(mjpeg(jpegs(200), fps=20)) as server:

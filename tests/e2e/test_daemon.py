@@ -79,7 +79,7 @@ def test_sigterm_writes_a_checkpoint_and_a_restart_goes_on(taxon: Taxon) -> None
     assert taxon.stop(process) == 0
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=[pytest.mark.slow, pytest.mark.timeout(1_200)])])
 def test_kills_lose_and_repeat_nothing(taxon: Taxon, kills: int) -> None:
     rng = random.Random(kills)
     files = [(f"{family}-{seed}.jpg", jpeg(family, seed)) for seed in range(6 * kills) for family in FAMILIES]

@@ -27,11 +27,11 @@ PATIENCE_S = 900.0
 PER_FOLDER = 1_000
 
 
-def write(folder: Path, numbers: range, side_px: int = 8) -> None:
-    """A different small picture for each number, in sub-folders of a thousand."""
+def write(folder: Path, numbers: range, side_px: int = 8, per_folder: int = PER_FOLDER) -> None:
+    """A different small picture for each number, in sub-folders."""
     for number in numbers:
-        sub = folder / f"{number // PER_FOLDER:03d}"
-        if number % PER_FOLDER == 0 or number == numbers[0]:
+        sub = folder / f"{number // per_folder:03d}"
+        if number % per_folder == 0 or number == numbers[0]:
             sub.mkdir(exist_ok=True)
         (sub / f"{number:06d}.png").write_bytes(tiny(number, side_px))
 
@@ -62,6 +62,15 @@ def watching(taxon: Taxon) -> None:
     taxon.wait_for(lambda: pictures(taxon) >= 0 and "watching" in taxon.tail())
 
 
+def hearing(taxon: Taxon) -> int:
+    """Its watch stands: the second picture came by an event, or by the scan that follows the start of a watch."""
+    watching(taxon)
+    for number in range(2):
+        write(taxon.folder, range(number, number + 1))
+        settled(taxon, number + 1)
+    return 2
+
+
 def settled(taxon: Taxon, count: int) -> None:
     """All are stored, and no more come."""
     taxon.wait_for(lambda: pictures(taxon) >= count, PATIENCE_S)
@@ -73,10 +82,11 @@ def settled(taxon: Taxon, count: int) -> None:
 
 def test_of_files_written_while_the_process_was_stopped_none_is_lost(taxon: Taxon) -> None:
     process = taxon.start(*CHEAP_SETS, NO_RESCAN)
-    watching(taxon)
+    before = hearing(taxon)
     process.send_signal(signal.SIGSTOP)
-    write(taxon.folder, range(20_000))
+    write(taxon.folder, range(before, 15_000), per_folder=20_000)  # of a new folder the kernel tells once, and is done
     process.send_signal(signal.SIGCONT)
+    write(taxon.folder, range(15_000, 20_000), per_folder=20_000)
     settled(taxon, 20_000)
     (source,) = taxon.json("status")["sources"]
     assert (source["health"], source["counts"]["events_lost"] >= 1) == ("online", True)

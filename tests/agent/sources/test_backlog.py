@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -83,3 +85,13 @@ def test_pictures_are_known_by_suffix_or_by_their_first_bytes(tmp_path: Path) ->
     assert [Path(path).name for path in drained(queue)] == ["a.JPG", "b.dat", "d"]
     assert queue.is_done(str(tmp_path / "c.txt"), FileStat(4, 1)), "it is not opened again until it changes"
     assert not queue.is_done(str(tmp_path / "gone"), FileStat(1, 1)), "nobody could look into it"
+
+
+def test_a_file_that_has_become_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    queue = backlog(Stored())
+    queue.add(str(tmp_path / "pipe"), FileStat(9, 1))
+    thread = threading.Thread(target=queue.pop, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +24,11 @@ from agent.config import DecodeConfig, FolderConfig
 from agent.decode import DecodePool, Reader
 from agent.sources.folder import FolderSource
 from agent.sources.listing import Listing
+from agent.sources.observer import native_observer
 from agent.sources.protocol import Source, SourceError
 from agent.sources.watch import Watch
 from storage.errors import StoreLocked
+from tests.overflow import overflow
 from tests.readers import read_if_allowed
 
 Start = Callable[..., FolderSource]
@@ -221,7 +223,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         source = make(pool=pool)
         thread = threading.Thread(target=source.drain, args=(threading.Event(),))
         thread.start()
-        assert until(lambda: bool(source._in_flight) and source._in_flight[0].future.running(), 10)
+        assert until(lambda: bool(source._in_flight) and source._in_flight._waiting[0].task.running(), 10)
         time.sleep(0.2)  # it has been read, and is not delivered yet
         path.write_bytes(picture(0))
         thread.join(20)
@@ -616,14 +618,22 @@ def test_mass_deletion_is_reported_and_not_believed(
 def test_lost_events_are_made_up_for_by_a_scan(
     running: Start, folder: Path, archive: Any, picture: Any, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    observers: list[BaseObserver] = []
+
+    def observer() -> BaseObserver:
+        observers.append(native_observer())
+        return observers[-1]
+
+    monkeypatch.setattr("agent.sources.watch.native_observer", observer)
     source, said = running(), []
-    monkeypatch.setattr(source, "_rules", Deaf())
+    rules = source._rules
+    source._rules = Deaf()  # type: ignore[assignment]
     (folder / "a.jpg").write_bytes(picture(0))
     time.sleep(0.4)
     assert archive.names() == []
-    monkeypatch.undo()
+    source._rules = rules
     monkeypatch.setattr(source, "_note", lambda name, health, detail: said.append((health, detail)))
-    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; filesystem events were lost")
+    overflow(observers[0])
     assert until(lambda: archive.names() == ["a.jpg"])
     assert source.counts == {"events_lost": 1}
     assert ("degraded", "file events were lost; a scan makes up for them") in said
@@ -706,3 +716,50 @@ def test_a_hang_and_a_crash_do_not_stop_the_others(
         pool.close()
     assert sorted(archive.names()) == ["a.jpg", "b.jpg", "c.jpg"]
     assert len(archive.rejections()) == 2
+
+
+def test_a_file_that_hangs_is_overtaken_and_recorded_when_it_is_given_up(
+    running: Start,
+    folder: Path,
+    archive: Any,
+    picture: Any,
+    faulty: Callable[[str], Reader],
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sources.folder.PATIENCE_S", 0.3)
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=120), faulty("read"))
+    try:
+        for seed, name in enumerate(["hang", *"abcdefghijkl"]):
+            (folder / f"{name}.jpg").write_bytes(picture(seed))
+            age(folder / f"{name}.jpg", 100 - seed)
+        running(pool=pool)
+        assert until(lambda: len(archive.frames()) == 12, 60)
+        assert archive.rejections() == []
+        assert archive.names() == [f"{name}.jpg" for name in "abcdefghijkl"], "the others keep their order"
+        for pid in pool._processes.pids():
+            os.kill(pid, signal.SIGKILL)
+        assert until(lambda: len(archive.rejections()) == 1, 20)
+        assert len(archive.items) == 13
+    finally:
+        pool.close()
+
+
+def test_all_that_is_there_is_read_in_order_even_past_a_file_that_hangs(
+    make: Start,
+    folder: Path,
+    archive: Any,
+    picture: Any,
+    faulty: Callable[[str], Reader],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.sources.folder.PATIENCE_S", 0.1)
+    pool = DecodePool(DecodeConfig(workers=2, timeout_s=1), faulty("read"))
+    try:
+        for seed, name in enumerate(["hang", *"abc"]):
+            (folder / f"{name}.jpg").write_bytes(picture(seed))
+            age(folder / f"{name}.jpg", 100 - seed)
+        make(pool=pool).drain(threading.Event())
+    finally:
+        pool.close()
+    assert [Path(item.origin.uri).stem for item in archive.items] == ["hang", *"abc"]

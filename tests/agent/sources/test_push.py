@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 from sqlalchemy import select
 
 from agent.catalogue import StoreCatalogue
@@ -35,6 +37,7 @@ from storage.schema import rejections
 from storage.store import Store
 from tests.agent.sources.conftest import picture
 from tests.cameras import free_port
+from tests.readers import die_of_it
 from tests.senders import Sender
 
 TOKEN = "a-token-for-the-tests"
@@ -130,6 +133,27 @@ def test_a_picture_is_stored_before_it_is_answered_with_what_its_sender_says_of_
     assert row.uri == str(one.folder / sha(data)[:2] / f"{sha(data)}-gate.7")
     assert Path(row.uri).read_bytes() == data
     assert one.files() == [Path(row.uri)]
+
+
+def test_what_its_sender_says_of_its_time_counts_more_than_what_is_written_in_it(door: Make) -> None:
+    one, exif = door(), Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base.DateTimeOriginal: "2020:01:02 03:04:05", ExifTags.Base.OffsetTimeOriginal: "+00:00"}
+    )
+    dated = [BytesIO(), BytesIO()]
+    for number, buffer in enumerate(dated):
+        Image.new("RGB", (40 + number, 40)).save(buffer, "JPEG", exif=exif)
+    assert one.sender.send(dated[0].getvalue()).status_code == 201
+    assert one.sender.send(dated[1].getvalue(), X_Taxon_Captured_At="2026-11-25T09:30:12Z").status_code == 201
+    taken = [row.captured_at for row in one.queries.pictures()]
+    assert taken == [datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 11, 25, 9, 30, 12, tzinfo=UTC)]
+
+
+def test_a_label_may_be_as_long_as_is_said(door: Make) -> None:
+    one, source, name = door(), "a" * 64, "b" * 100
+    assert one.sender.send(picture(1), X_Taxon_Source=source, X_Taxon_Name=name).status_code == 201
+    assert set(one.queries.present_uris(source)) == {str(one.files()[0])}
+    assert one.files()[0].name.endswith(f"-{name}")
 
 
 def test_without_a_label_it_comes_from_push_when_it_arrived(door: Make) -> None:
@@ -231,6 +255,14 @@ def test_a_wrong_header_is_answered_and_writes_nothing(door: Make) -> None:
     assert not one.files()
 
 
+def test_a_form_is_told_how_pictures_are_sent_and_is_no_picture_that_was_broken(door: Make) -> None:
+    one = door()
+    answer = httpx.post(f"{one.sender.url}/ingest", files={"file": ("7.jpg", picture(1))}, trust_env=False)
+    assert (answer.status_code, "--data-binary" in answer.json()["error"]) == (400, True)
+    assert not one.files()
+    assert not one.rejected()
+
+
 def test_a_page_in_a_browser_may_not_send(door: Make) -> None:
     assert door().sender.send(picture(1), Origin="http://example.org").status_code == 403
 
@@ -309,6 +341,30 @@ def test_who_says_nothing_or_never_ends_to_say_what_it_wants_is_hung_up_on(
             mute.sendall(said)
             mute.settimeout(10)
             assert mute.recv(100) == b""
+
+
+def test_of_more_connections_than_there_is_room_for_each_is_told_to_come_again(
+    door: Make, monkeypatch: pytest.MonkeyPatch, until: Callable[..., bool]
+) -> None:
+    monkeypatch.setattr("agent.sources.push.BACKLOG", 4)
+    one = door(at_once=1)  # with 4 for each of these
+    with ExitStack() as held:
+        mute = [socket.create_connection(("127.0.0.1", one.sender.port)) for _ in range(20)]
+        for connection in mute:
+            held.enter_context(connection).settimeout(5)
+        assert b"503 Service Unavailable\r\nRetry-After: 2" in mute[-1].recv(100)
+        mute[0].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in mute[0].recv(100)
+    assert until(lambda: one.sender.send(picture(1)).status_code == 201)
+
+
+@pytest.mark.parametrize("path", ["/ingest/", "//ingest", "/../ingest"])
+def test_no_other_address_leads_anywhere(door: Make, path: str) -> None:
+    one = door()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", one.sender.port)) as sender:
+        sender.sendall(head.encode())
+        assert sender.recv(100).startswith(b"HTTP/1.1 404")
 
 
 @pytest.mark.parametrize("path", ["/health", "/nowhere"])
@@ -441,7 +497,3 @@ def test_a_hostile_picture_costs_only_itself(
     finally:
         one.end()
         pool.close()
-
-
-def die_of_it(path: Path, source: str, most_frames: int) -> Any:
-    os.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from gzip import compress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import islice
@@ -192,6 +193,35 @@ def test_a_login_is_given_when_it_is_asked_for(server: StillServer, challenge: s
     server.answer = answer
     assert all(some(feed(server.host, "me:secret@"), 2))
     assert "Authorization" not in server.asked[0]
+
+
+def test_a_camera_that_leads_elsewhere_takes_no_login_along(server: StillServer) -> None:
+    def lead(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        if "Authorization" not in headers:
+            return 401, {"WWW-Authenticate": 'Basic realm="cam"'}, b""
+        return 302, {"Location": f"http://{other.host}/still.jpg"}, b""
+
+    other = StillServer()
+    other.answer = lambda headers: (200, {}, JPEG)
+    server.answer = lead
+    assert all(some(feed(server.host, "me:secret@"), 2))
+    other.close()
+    assert len(other.asked) == 2
+    assert not any("Authorization" in asked for asked in other.asked)
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/a.jpg", "http://[", "still.jpg", ""])
+def test_a_camera_that_leads_nowhere_is_away(server: StillServer, place: str) -> None:
+    server.answer = lambda headers: (302, {"Location": place}, b"")
+    with pytest.raises(FeedError, match="no answer: "):
+        some(feed(server.host), 1)
+
+
+def test_what_a_camera_packs_without_being_asked_is_not_unpacked(server: StillServer) -> None:
+    server.answer = lambda headers: (200, {"Content-Encoding": "gzip, gzip"}, compress(compress(bytes(2 << 20))))
+    with pytest.raises(FeedError, match="no picture"):
+        some(feed(server.host, max_mb=1), 1)
+    assert {asked["Accept-Encoding"] for asked in server.asked} == {"identity"}
 
 
 def test_a_server_that_never_answers_is_given_up() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from watchdog.observers.api import BaseObserver, EventEmitter
 
 from agent.sources.observer import native_observer
 from agent.sources.watch import RESTART_S, Watch
+from tests.overflow import overflow
 
 
 class Calls:
@@ -69,20 +69,32 @@ def test_a_refusal_names_the_remedy_and_is_tried_again_less_and_less_often(
     assert len(pauses) > 5
 
 
-def test_it_starts_stops_and_hears_of_overflow_only_in_between(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_it_hears_of_lost_events_while_it_runs_and_when_the_next_ones_are_heard_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers.inotify import InotifyWatchGroup
+
+    order, observer = list[int](), native_observer()
+    begin_anew = InotifyWatchGroup.on_queue_overflow
+
+    def deaf(group: InotifyWatchGroup) -> None:
+        order.append(calls.lost)
+        begin_anew(group)
+
+    monkeypatch.setattr(InotifyWatchGroup, "on_queue_overflow", deaf)
     calls = Calls()
-    watch = calls.watch(tmp_path)
-    library = logging.getLogger("watchdog.observers.inotify_c")
+    watch = calls.watch(tmp_path, lambda: observer)
     assert watch.revive()
     assert watch.trouble == ""
     assert calls.lost == 1, "nobody knows what happened before"
-    library.warning("Inotify queue overflowed; filesystem events were lost")
-    library.warning("something else")
+    overflow(observer)
+    assert order == [1], "what happens while the library makes its watches anew is lost, too"
     assert calls.lost == 2
     assert watch.losses == {"events_lost": 1}
     watch.stop()
     watch.stop()
-    library.warning("Inotify queue overflowed; filesystem events were lost")
+    overflow(observer)
     assert calls.lost == 2
     assert not watch.is_alive()
 
