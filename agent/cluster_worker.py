@@ -23,10 +23,11 @@ from agent.beyond import Beyond, joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
 from agent.inquiries import after_round, as_values
-from agent.lineage import RoundContext, follow
+from agent.lineage import follow
 from agent.logs import configure_logs
 from agent.map_maker import MapMaker
 from agent.patience import Patience
+from agent.round_context import RoundContext
 from agent.window import choose_window
 from storage.engine import open_engine, pulse
 from storage.errors import Outdated
@@ -175,6 +176,7 @@ class ClusterWorker:
                 shown=lambda assignments: overrule(assignments, facts)[0],
                 seen_through=last.through_picture if last else None,
                 leaders=leaders,
+                valley=self._clusterer.valley,
             ),
             self._config,
         )

@@ -117,7 +117,7 @@ class Run:
         )
         self._discovery = Discovery(self._config, self._world.label_N, seed)
         self._named: dict[int, NDArray[np.int64]] = {}
-        self._returning = Returning(self._world.label_N, self._world.away, DORMANT_ROUNDS)
+        self._returning = Returning(self._world.label_N, self._world.away)
         self._seed = seed
         self.told = Told()
 

@@ -4,8 +4,8 @@
   whose later pictures are mostly in that very kind.
 * `slept`: share of these kinds that were dormant when the class returned.
 * `woke`: share of those that were revived afterwards.
-* `dormant`, `dormant_right`: times a kind became dormant, and the share in which no picture of a class that it is
-  mostly of had come for `silent` rounds.
+* `dormant`, `dormant_right`: times a kind became dormant, and the share in which no class that it is mostly of had come
+  in that round.
 * `revived`, `revived_right`: times a dormant kind came back, and the share in which its class had come in that round.
 """
 
@@ -29,13 +29,11 @@ class Returning:
     Args:
         label_N: hidden class of every picture; its id is its index plus one.
         away: class -> rounds in which it leaves and returns.
-        silent: rounds without a picture after which a kind should be dormant.
     """
 
-    def __init__(self, label_N: NDArray[np.int64], away: Mapping[int, tuple[int, int]], silent: int) -> None:
+    def __init__(self, label_N: NDArray[np.int64], away: Mapping[int, tuple[int, int]]) -> None:
         self._label_N = label_N
         self._away = away
-        self._silent = silent
         self._had: dict[int, int] = {}
         self._slept: dict[int, bool] = {}
         self._returned: dict[int, list[int]] = {}
@@ -70,9 +68,7 @@ class Returning:
             came = max((self._came.get(c, 0) for c in classes_of.get(event.cluster_id, ())), default=0)
             if event.type is EventType.REVIVED:
                 self._revived.add((event.cluster_id, number))
-                self._right[event.type].append(came == number)
-            else:
-                self._right[event.type].append(number - came >= self._silent)
+            self._right[event.type].append((came == number) is (event.type is EventType.REVIVED))
 
     def result(self, kind_of: Mapping[int, int]) -> dict[str, float | None]:
         """All figures; None where there was nothing to look at.

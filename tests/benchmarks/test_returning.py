@@ -20,7 +20,7 @@ def records(state: ClusterState) -> dict[int, ClusterRecord]:
 
 def away(asleep: bool) -> Returning:
     """Class 0 leaves in round 2 and is to return in round 9; its kind is dormant then, or not."""
-    returning = Returning(LABEL_N, {0: (2, 9)}, silent=3)
+    returning = Returning(LABEL_N, {0: (2, 9)})
     returning.look(0, np.array([0, 1, 2, 3]), NOW, records(ClusterState.ACTIVE))
     returning.look(2, np.array([], dtype=np.int64), NOW, records(ClusterState.ACTIVE))
     returning.look(9, np.array([4]), NOW, records(ClusterState.DORMANT if asleep else ClusterState.ACTIVE))
@@ -40,11 +40,11 @@ def test_a_kind_that_never_slept_and_a_class_that_came_back_elsewhere() -> None:
     assert (found["returned_with_old_id"], found["slept"], found["woke"]) == (0.0, 0.0, None)
 
 
-def test_sleep_is_right_when_the_class_has_been_silent() -> None:
-    returning = Returning(LABEL_N, {}, silent=3)
+def test_sleep_is_right_when_the_class_is_away_and_waking_when_it_comes() -> None:
+    returning = Returning(LABEL_N, {})
     returning.look(0, np.array([0, 1]), NOW, {})
     returning.look(1, np.array([2]), NOW, {})
-    returning.tell(3, [Event(EventType.DORMANT, 7), Event(EventType.DORMANT, 8)], CLASSES)
-    assert returning.result(OWN)["dormant_right"] == 0.5
-    returning.tell(4, [Event(EventType.REVIVED, 7)], CLASSES)
-    assert returning.result(OWN)["revived_right"] == 0.0
+    returning.tell(1, [Event(EventType.DORMANT, 7), Event(EventType.DORMANT, 8)], CLASSES)
+    returning.tell(1, [Event(EventType.REVIVED, 7), Event(EventType.REVIVED, 8), Event(EventType.REVIVED, 8)], CLASSES)
+    found = returning.result(OWN)
+    assert (found["dormant_right"], found["revived_right"]) == (0.5, 0.6667)
