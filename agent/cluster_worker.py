@@ -19,13 +19,15 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from agent.beyond import joined, with_beyond
+from agent.beyond import Beyond, joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
-from agent.lineage import RoundContext, follow
+from agent.inquiries import after_round, as_values
+from agent.lineage import follow
 from agent.logs import configure_logs
 from agent.map_maker import MapMaker
 from agent.patience import Patience
+from agent.round_context import RoundContext
 from agent.window import choose_window
 from storage.engine import open_engine, pulse
 from storage.errors import Outdated
@@ -65,6 +67,7 @@ class ClusterWorker:
     ) -> None:
         self._clusterer = clusterer
         self._map_maker = map_maker
+        self._beyond = Beyond(store, queries, config.assign)
         self._store = store
         self._queries = queries
         self._config = config
@@ -82,16 +85,24 @@ class ClusterWorker:
             clusterer.load_state_dict(state)
 
     def step(self, *, draining: bool = False) -> bool:
-        """A round if one is due, else a vote for what has arrived since, else a piece of the map; False if none was."""
+        """A round if one is due, else votes for what has arrived since and beyond the window, else a piece of the map.
+
+        False if there was nothing to do.
+        """
         reason = self._due(draining)
         if reason is None:
-            return self._vote_between() or self.map_step(draining=draining)
+            voted = self._vote_between()
+            return self.beyond_step() or voted or self.map_step(draining=draining)
         try:
             self.round(reason)
         except Outdated as overtaken:
             self._kind_of = {}  # it may name kinds that never came to be
             log.info("overtaken, the round is repeated", reason=str(overtaken))
         return True
+
+    def beyond_step(self) -> bool:
+        """A piece of those beyond the window whose kind is not what it was; False when all have been asked."""
+        return self._beyond.step()
 
     def map_step(self, *, draining: bool = False) -> bool:
         """A piece of the map; False when there is nothing to do for it."""
@@ -165,13 +176,15 @@ class ClusterWorker:
                 shown=lambda assignments: overrule(assignments, facts)[0],
                 seen_through=last.through_picture if last else None,
                 leaders=leaders,
+                valley=self._clusterer.valley,
             ),
             self._config,
         )
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = version, through
         assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
-        said = with_beyond(assignments, result, self._queries, self._config.assign)
+        pending = after_round(self._beyond.pending, result, through)
+        said, pending = with_beyond(assignments, pending, self._queries, self._config.assign)
         said = as_if_alone(said, partition, self._kind_of, leaders)
         wanted, decided_N = overrule(said, facts)
         clustering = Clustering(
@@ -187,7 +200,8 @@ class ClusterWorker:
             voters=self._voters(result.assignments),
             near=self._clusterer.near(np.where(result.assignments.core_N, result.assignments.cluster_N, NONE)),
         )
-        clustering_id = self._store.add_clustering(clustering, base=base)
+        clustering_id = self._store.add_clustering(clustering, base=base, kept=as_values(pending))
+        self._beyond.begin(pending)
         self._shift, self._strangers = shift, 0
         self._store.set_window(partition.ids_N.tolist())
         self._store.set_state("clusterer", self._clusterer.state_dict())
@@ -303,6 +317,8 @@ def recluster(url: str, config: ClusterConfig, seed: int) -> int:
     """One round now, and its map, in this process; for a data directory without a daemon."""
     worker = _worker(open_engine(url), config, seed)
     clustering_id = worker.round("requested")
+    while worker.beyond_step():
+        pass
     while worker.map_step(draining=True):
         pass
     return clustering_id

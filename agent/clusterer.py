@@ -25,7 +25,7 @@ from agent.observed import Embedded, Observed, Read
 from agent.partition import NONE, Partition, assemble, nothing_yet
 from agent.piles import piles
 from agent.propagation import winners
-from agent.score import kind_stability, separation
+from agent.score import VALLEY_POINTS, kind_stability, separation, valley
 from agent.space import Points, Space, checked
 from agent.tracks import tracks
 from agent.voices import Voices
@@ -203,6 +203,18 @@ class Clusterer:
         if self._fitted is None or self._observed is None:
             return {}
         return near_kinds(self._fitted.points_RD, kind_N[self._observed.bursts.row_R], NEAR_KINDS)
+
+    def valley(self, one_N: NDArray[np.bool_], other_N: NDArray[np.bool_]) -> float:
+        """Density between two groups of the last fit's window over the lower of their peaks (`agent.score.valley`).
+
+        0 where one of them is too small to say.
+        """
+        if self._observed is None:
+            return 0.0
+        row_R = self._observed.bursts.row_R
+        groups = [self._observed.points_ND[row_R[group_N[row_R]]] for group_N in (one_N, other_N)]
+        one_MD, other_MD = (group_MD[:: 1 + len(group_MD) // VALLEY_POINTS] for group_MD in groups)
+        return valley(one_MD, other_MD) if min(len(one_MD), len(other_MD)) > 1 else 0.0
 
     # ---------------------------------------------------------------- memory
 

@@ -10,8 +10,8 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
   nearest to them, and all else goes as it would without it. A name does not go to other pictures by itself.
 * What splits off gets a new id with its parents; without a majority anywhere all parts do, and the kind has ended.
 * A change of a confirmed kind waits for a second round that would change it too, or for stability when the stream is
-  idle: what one round splits and the next one joins again never was two kinds. Nothing waits where half of the window
-  is new, nor what splits off from several kinds at once.
+  idle, and a split for a valley between the parts (`agent.second_sight`). Nothing waits where half of the window is
+  new, nor a second time what splits off from several kinds at once.
 * A kind that people made lives where what they put into it is (`agent.leading`).
 * A kind whose density was not found keeps its members until that has been so for `cluster.patience` rounds, and only
   rounds count whose window held most of it: no kind ends because nothing new arrives, and a named one never does.
@@ -21,48 +21,22 @@ knows nothing about embeddings, storage or clocks. The rules, in the order in wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.config import ClusterConfig
 from agent.matching import Match, count_members, match
-from agent.partition import Partition
+from agent.membership import aligned, majority, newest_members, with_leaders
+from agent.partition import NONE, Partition
+from agent.round_context import RoundContext
+from agent.second_sight import STABLE, SecondSight, Waiting
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 
-NONE = -1
-# Stability under subsampling that confirms a kind when the stream is idle.
-STABLE = 0.6
-# Share of new pictures in the window from which a change need not be seen twice.
-NEWS = 0.5
 # A window that holds less than this of a kind's last known size says nothing about its absence.
 WITNESSED = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class RoundContext:
-    """What the round knows about the stream.
-
-    Attributes:
-        newest_picture: id of the newest picture of the archive.
-        new_pictures: how many arrived since the last round.
-        idle: nothing arrives; then stability confirms what new pictures cannot.
-        new_id: gives an id that was never used; asked once for each new kind.
-        shown: what people see of assignments, with their corrections; what they see grow is not dormant.
-        seen_through: id of the newest picture of the last round; what came later has had no more than a vote, which
-            makes it no member of a kind that might split.
-        leaders: pictures that people put into kinds which they made, and those kinds.
-    """
-
-    newest_picture: int
-    new_pictures: int
-    idle: bool
-    new_id: Callable[[], int]
-    shown: Callable[[Assignments], Assignments] = lambda assignments: assignments
-    seen_through: int | None = None
-    leaders: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +101,17 @@ class _Round:
         self.records: dict[int, ClusterRecord] = {}
         self.events: list[Event] = []
         self.heirs: dict[int, int] = {}
-        self.doubted: set[int] = set()
+        self.sight = SecondSight(self.previous, self.old.cluster_N, partition, context)
         self.coarser: dict[int, int | None] = {}
 
     def result(self) -> LineageResult:
-        found, waiting = self._without_first_sights(self._match())
+        found, waiting = self.sight.judged(self._match())
         kept = self._unjudged(found) | self._undecided(found) | self._missing(found)
         found = replace(found, children={c: labels for c, labels in found.children.items() if c not in kept})
         waiting |= self._hollow(found, {*found.heirs, *waiting}, kept)
         born, parents = self._new_ids(found, waiting)
         living = {**found.heirs, **{label: (cluster,) for label, cluster in born.items()}}
-        hosts = {**living, **{label: (cluster,) for label, cluster in waiting.items()}}
-        placed = {label: (*clusters, *found.guests.get(label, ())) for label, clusters in hosts.items()}
+        placed = {label: (*cs, *found.guests.get(label, ())) for label, cs in {**living, **waiting}.items()}
         assignments = self._assign(placed, found.guests, kept)
         kind_of = {label: self._strongest(assignments, label, clusters) for label, clusters in placed.items()}
         self.coarser = self._groups(kind_of)
@@ -159,40 +132,6 @@ class _Round:
         table = count_members(self.member_N, part.label_N, self.old.core_N, part.core_N, self.previous.keys(), labels)
         return match(table, self.named)
 
-    def _without_first_sights(self, found: Match) -> tuple[Match, dict[int, int]]:
-        """The match without the changes that wait, and label -> kind of which it is still a part."""
-        heirs, absorbed, children = dict(found.heirs), dict(found.absorbed), dict(found.children)
-        dissolved, waiting = set(found.dissolved), dict[int, int]()
-        for cluster, label in found.absorbed.items():
-            if self._waits(cluster, (label,)):
-                heirs[label] = (*heirs[label], cluster)
-                del absorbed[cluster]
-        claimed = [label for labels in found.children.values() for label in labels]
-        for cluster, labels in found.children.items():
-            if any(claimed.count(label) > 1 for label in labels) or not self._waits(cluster, labels):
-                continue
-            if cluster in dissolved:
-                largest = max(labels, key=lambda label: (self._taken(cluster, label), -label))
-                heirs[largest] = (cluster,)
-                dissolved.remove(cluster)
-                labels = tuple(label for label in labels if label != largest)
-            waiting |= dict.fromkeys(labels, cluster)
-            del children[cluster]
-        return Match(heirs, absorbed, tuple(sorted(dissolved)), found.missing, children, found.guests), waiting
-
-    def _taken(self, cluster: int, label: int) -> int:
-        return int(((self.old.cluster_N == cluster) & (self.partition.label_N == label)).sum())
-
-    def _waits(self, cluster: int, labels: tuple[int, ...]) -> bool:
-        """Whether this is the first sight of a change of this kind, which the next round is to confirm."""
-        record, statistics = self.previous[cluster], self.partition.statistics
-        news = self.context.new_pictures >= NEWS * len(self.partition.ids_N)
-        stable = self.context.idle and all(statistics[label].get("stability", 0.0) >= STABLE for label in labels)
-        if news or stable or record.state is ClusterState.PROVISIONAL or "doubted" in record.statistics:
-            return False
-        self.doubted.add(cluster)
-        return True
-
     def _unjudged(self, found: Match) -> set[int]:
         """Kinds that lost their place, but of which the window holds too little to say so: they stay as they are."""
         lost = {*found.absorbed, *found.dissolved, *found.missing}
@@ -200,31 +139,33 @@ class _Round:
 
     def _undecided(self, found: Match) -> set[int]:
         """Kinds that went to several others at first sight: they stay as they are until it is seen again."""
-        kept = {c for c in found.dissolved if c not in found.children and self._waits(c, ())}
+        kept = {c for c in found.dissolved if c not in found.children and self.sight.waits(c, ())}
         for cluster in kept:
             record = self.previous[cluster]
-            self.records[cluster] = replace(record, statistics={**record.statistics, "doubted": 1.0})
+            self.records[cluster] = replace(
+                record, statistics={**record.statistics, "doubted": self.sight.doubted[cluster]}
+            )
         return kept
 
     def _witnessed(self, cluster: int) -> bool:
         here = int((self.old.cluster_N == cluster).sum())
         return here >= WITNESSED * self.previous[cluster].statistics.get("size", 0.0)
 
-    def _hollow(self, found: Match, taken: Collection[int], kept: set[int]) -> dict[int, int]:
+    def _hollow(self, found: Match, taken: Collection[int], kept: set[int]) -> Waiting:
         """Labels of none but pictures that stay where they are: no kinds; label -> kind that has most of them.
 
         Where guests are, newcomers do not count either, since they may all follow them.
         """
-        hollow: dict[int, int] = {}
+        hollow: Waiting = {}
         stay_N = np.isin(self.old.cluster_N, np.fromiter(kept, dtype=np.int64))
         for label in sorted(self.partition.coarser):
             here_N, guests = self.partition.label_N == label, found.guests.get(label, ())
             free_N = ~stay_N & ~np.isin(self.member_N, (*guests, NONE)) if guests else ~stay_N
             if label not in taken and not (here_N & free_N).any():
-                hollow[label] = majority(self.old.cluster_N[here_N], tuple(sorted(kept)))
+                hollow[label] = (majority(self.old.cluster_N[here_N], tuple(sorted(kept))),)
         return hollow
 
-    def _new_ids(self, found: Match, waiting: Mapping[int, int]) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
+    def _new_ids(self, found: Match, waiting: Waiting) -> tuple[dict[int, int], dict[int, tuple[int, ...]]]:
         """Label -> new id, and label -> the kinds it split from."""
         parents: dict[int, tuple[int, ...]] = {}
         for cluster, labels in sorted(found.children.items()):
@@ -356,8 +297,8 @@ class _Round:
         own = set(part.ids_N[member_N].tolist())
         exemplars = tuple(picture for picture in part.exemplars[label] if picture in own)
         sizes = {"size": float(member_N.sum()), "core_size": float((member_N & assignments.core_N).sum())}
-        if record.id in self.doubted:
-            sizes["doubted"] = 1.0
+        if record.id in self.sight.doubted:
+            sizes["doubted"] = self.sight.doubted[record.id]
         return replace(
             record,
             coarser=self.coarser[label],
@@ -384,42 +325,3 @@ class _Round:
                 record = replace(record, state=ClusterState.ACTIVE)
                 self.events.append(Event(EventType.REVIVED, cluster))
             self.records[cluster] = record
-
-
-def aligned(before: Assignments, ids_N: NDArray[np.int64], living: Mapping[int, ClusterRecord]) -> Assignments:
-    """Last round's assignments in the order of `ids_N`; -1 for new pictures and for kinds that have ended since."""
-    order_M = np.argsort(before.picture_N, kind="stable")
-    at_N = np.searchsorted(before.picture_N[order_M], ids_N)
-    known_N = at_N < len(order_M)
-    row_N = np.zeros(len(ids_N), dtype=np.int64)
-    row_N[known_N] = order_M[at_N[known_N]]
-    known_N[known_N] = before.picture_N[row_N[known_N]] == ids_N[known_N]
-    cluster_N = np.full(len(ids_N), NONE, dtype=np.int64)
-    probability_N = np.zeros(len(ids_N), dtype=np.float32)
-    core_N = np.zeros(len(ids_N), dtype=np.bool_)
-    cluster_N[known_N] = before.cluster_N[row_N[known_N]]
-    probability_N[known_N] = before.probability_N[row_N[known_N]]
-    core_N[known_N] = before.core_N[row_N[known_N]]
-    alive_N = np.isin(cluster_N, np.fromiter(living, dtype=np.int64))
-    return Assignments(ids_N, np.where(alive_N, cluster_N, NONE), probability_N, core_N & alive_N)
-
-
-def with_leaders(old: Assignments, leaders: Mapping[int, int]) -> tuple[Assignments, NDArray[np.bool_]]:
-    """The same, with pictures that lead a kind of people in it, and which those are, (N,)."""
-    led_N = np.isin(old.picture_N, np.fromiter(leaders, dtype=np.int64))
-    cluster_N = old.cluster_N.copy()
-    cluster_N[led_N] = [leaders[picture] for picture in old.picture_N[led_N].tolist()]
-    return replace(old, cluster_N=cluster_N), led_N
-
-
-def majority(kinds_K: NDArray[np.int64], among: tuple[int, ...]) -> int:
-    """The most frequent of the kinds, the older one when even; -1 where there is none of them."""
-    counts = {cluster: int((kinds_K == cluster).sum()) for cluster in among}
-    best = max(among, key=lambda cluster: (counts[cluster], -cluster), default=NONE)
-    return best if counts.get(best) else NONE
-
-
-def newest_members(assignments: Assignments) -> dict[int, int]:
-    """Cluster id -> largest picture id among its members."""
-    order_N = np.lexsort((assignments.picture_N, assignments.cluster_N))
-    return dict(zip(assignments.cluster_N[order_N].tolist(), assignments.picture_N[order_N].tolist(), strict=True))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
-from agent.lineage import RoundContext, follow
+from agent.lineage import follow
+from agent.round_context import RoundContext
 from benchmarks.metrics import UNASSIGNED, Agreement, agreement
 from storage.records import Assignments, ClusterRecord, ClusterState, Event
 
@@ -63,7 +64,8 @@ class Discovery:
         window = Embedded(ids_N, innate_ND, learned_ND)
         partition = self._clusterer.fit(ids_N, window.of, version, before=self.assignments)
         arrivals = int((~np.isin(ids_N, self.assignments.picture_N)).sum())
-        context = RoundContext(int(ids_N.max()), arrivals, idle, self._new_id)
+        newest, valley = int(ids_N.max()), self._clusterer.valley
+        context = RoundContext(newest, arrivals, idle, self._new_id, valley=valley)
         result = follow(self.living(), self.assignments, partition, context, self._config)
         self.records |= {record.id: record for record in result.clusters}
         self._tell_kept(result.assignments)

@@ -3,7 +3,7 @@
     python -m benchmarks.layout --json
     python -m benchmarks.layout --set digits --seed 0 --sizes '' --json
 
-`streams`: the stream of `benchmarks.identity` (real pictures; classes arrive, leave and return, ten encoder versions
+`streams`: the stream of `benchmarks.world` (real pictures; classes arrive, leave and return, ten encoder versions
 are published) through the agent's own window and map, round after round. In every EVERYth round a map is also made
 from nothing, and laid upon the map before as well as can be.
 
@@ -52,7 +52,7 @@ from agent.layout import K, Layout
 from agent.observed import Observed
 from agent.space import Points, fit_space, unit
 from benchmarks.embeddings import innate_of
-from benchmarks.identity import World
+from benchmarks.world import World
 
 CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
 EVERY = 6

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select
 
 from storage.chunks import chunks
 from storage.records import Assignments
@@ -50,16 +50,33 @@ def members_seen(connection: Connection, cluster_ids: Sequence[int]) -> list[int
     return list(connection.execute(query.order_by(assignments.c.picture_id)).scalars())
 
 
-def members_said(connection: Connection, cluster_ids: Sequence[int]) -> list[int]:
-    """Pictures that the agent would put into these kinds, by id."""
+def members_said(
+    connection: Connection,
+    cluster_ids: Sequence[int],
+    *,
+    after: int = 0,
+    through: int | None = None,
+    most: int | None = None,
+) -> list[int]:
+    """Pictures that the agent would put into these kinds, by id: the first `most` of those after one, up to another."""
     decided = select(overruled.c.picture_id)
     free = select(assignments.c.picture_id).where(
         assignments.c.cluster_id.in_(list(cluster_ids)),
         visible(revision_at(connection, None)),
         assignments.c.picture_id.not_in(decided),
+        *_between(assignments.c.picture_id, after, through),
     )
-    said = decided.where(overruled.c.cluster_id.in_(list(cluster_ids)))
-    return sorted({*connection.execute(free).scalars(), *connection.execute(said).scalars()})
+    said = decided.where(
+        overruled.c.cluster_id.in_(list(cluster_ids)), *_between(overruled.c.picture_id, after, through)
+    )
+    first_free = free.order_by(assignments.c.picture_id).limit(most)
+    first_said = said.order_by(overruled.c.picture_id).limit(most)
+    found = sorted({*connection.execute(first_free).scalars(), *connection.execute(first_said).scalars()})
+    return found[:most]
+
+
+def _between(picture: ColumnElement[int], after: int, through: int | None) -> list[ColumnElement[bool]]:
+    return [picture > after] if through is None else [picture > after, picture <= through]
 
 
 def all_decided(connection: Connection) -> list[int]:

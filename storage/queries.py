@@ -284,10 +284,18 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
         with self._moment() as connection:
             return opinion.machine_of(connection, _numbers(ids))
 
-    def said_members(self, cluster_ids: Sequence[int]) -> Assignments:
-        """What the agent says of all pictures that it has in some kinds, by picture id; over the whole archive."""
+    def said_members(
+        self, cluster_ids: Sequence[int], *, after: int = 0, through: int | None = None, most: int | None = None
+    ) -> Assignments:
+        """What the agent says of all pictures that it has in some kinds, by picture id; over the whole archive.
+
+        Args:
+            after, through: only of those after the one and up to the other.
+            most: only of the first so many.
+        """
         with self._moment() as connection:
-            return opinion.machine_of(connection, opinion.members_said(connection, cluster_ids))
+            ids = opinion.members_said(connection, cluster_ids, after=after, through=through, most=most)
+            return opinion.machine_of(connection, ids)
 
     def kinds_of(self, shas: Sequence[str]) -> dict[str, int]:
         """sha256 -> kind, for those of `shas` that belong to one now."""

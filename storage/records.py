@@ -128,7 +128,7 @@ class ClusterRecord:
         coarser: the oldest of the kinds that have its parent in the condensed tree (kinds with an equal number belong
             together one level up); None at the top.
         absent_rounds: rounds in a row in which its density was not found.
-        last_new_picture: id of the newest picture that joined it.
+        last_new_picture: id of the newest picture that joined it and is not more likely elsewhere.
         statistics: what the round measured (persistence, mean probability, ...).
         placed: people have moved, merged or divided pictures by it, so the agent neither ends it nor merges it away.
     """

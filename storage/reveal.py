@@ -45,6 +45,7 @@ class Change:
         overruled: what the agent says of those of the pictures that a correction decides; None where that is left open.
         correction: by people.
         recluster: the agent is to look again soon.
+        kept: values under keys (`storage.states`) that count from the same moment on.
     """
 
     assignments: Assignments
@@ -55,6 +56,7 @@ class Change:
     overruled: Assignments | None = None
     correction: Correction | None = None
     recluster: bool = False
+    kept: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
         connection, change.events, at, revision=revision, clustering_id=clustering_id, encoder_version=version
     )
     placed_in = _keep_fact(connection, change.correction, event_ids)
+    for key, value in change.kept.items():
+        states.put(connection, key, value, at)
     if change.recluster:
         states.put(connection, states.RECLUSTER, at.isoformat(), at)
     return Revealed(revision, clustering_id, tuple(event_ids), placed_in)

@@ -17,6 +17,9 @@ NEAR = "near"
 RECLUSTER = "recluster_requested"
 """Key of the time since when people wait for a round."""
 
+BEYOND = "beyond"
+"""Key of whose members beyond the window are still to be asked where they belong (`agent.inquiries`)."""
+
 
 def put(connection: Connection, key: str, value: object, at: datetime) -> None:
     """Keep one JSON value under a key, in place of the one before."""

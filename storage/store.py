@@ -173,11 +173,14 @@ class Store:
             first = counters.take(connection, "next_cluster", n)
         return range(first, first + n)
 
-    def add_clustering(self, clustering: Clustering, *, base: int | None = None) -> int:
+    def add_clustering(
+        self, clustering: Clustering, *, base: int | None = None, kept: Mapping[str, object] | None = None
+    ) -> int:
         """One round, visible all at once; pictures up to its cursor that it leaves out become unassigned.
 
         Args:
             base: the revision that the round was worked out on (`Queries.revision`).
+            kept: values under keys, as `set_state` keeps them, that count from the same moment on.
 
         Returns:
             The clustering's id.
@@ -192,6 +195,7 @@ class Store:
             clustering.events,
             clustering=clustering,
             overruled=clustering.overruled,
+            kept=kept or {},
         )
         clustering_id = self._revisions.write(change, base).clustering_id
         assert clustering_id is not None
@@ -206,11 +210,13 @@ class Store:
         actor: str = "agent",
         base: int | None = None,
         overruled: Assignments | None = None,
+        kept: Mapping[str, object] | None = None,
     ) -> int:
-        """A change between rounds, visible all at once: votes for new pictures.
+        """A change between rounds, visible all at once: votes for new pictures, and for those beyond the window.
 
         Args:
             overruled: what the agent says of those pictures that a correction decides.
+            kept: as in `add_clustering`.
 
         Returns:
             The revision's id.
@@ -218,7 +224,7 @@ class Store:
         Raises:
             Outdated, StorageError: as `add_clustering`.
         """
-        change = Change(assignments, tuple(clusters), tuple(events), actor, overruled=overruled)
+        change = Change(assignments, tuple(clusters), tuple(events), actor, overruled=overruled, kept=kept or {})
         return self._revisions.write(change, base).revision
 
     def set_window(self, picture_ids: Sequence[int]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.beyond import with_beyond
+from agent.beyond import Beyond, with_beyond
+from agent.inquiries import Inquiry, after_round, as_values
 from agent.lineage import LineageResult
+from storage.errors import Outdated
 from storage.queries import Queries
 from storage.records import Assignments, Event, EventType
+from storage.states import BEYOND
 from storage.store import Store
 from tests.agent.test_cluster_worker import blob
 from tests.factories import assign, round_of
@@ -18,6 +21,13 @@ NOTHING = assign({})
 
 def result(*events: Event, heirs: dict[int, int] | None = None) -> LineageResult:
     return LineageResult((), NOTHING, events, {}, heirs or {})
+
+
+def asked(inside: Assignments, result: LineageResult, queries: Queries) -> Assignments:
+    """What a round says whose changes are few enough for one piece."""
+    found, left = with_beyond(inside, after_round((), result, 100), queries, 0.3)
+    assert left == ()
+    return found
 
 
 def said(found: Assignments) -> dict[int, int]:
@@ -37,19 +47,19 @@ def archive(store: Store) -> list[int]:
 
 def test_what_did_not_change_stays_out(archive: list[int], queries: Queries) -> None:
     inside = assign(dict.fromkeys(archive[:20], 1))
-    assert said(with_beyond(inside, result(), queries, 0.3)) == dict.fromkeys(archive[:20], 1)
+    assert said(asked(inside, result(), queries)) == dict.fromkeys(archive[:20], 1)
 
 
 def test_members_follow_the_kind_that_absorbed_theirs(archive: list[int], queries: Queries) -> None:
     inside = assign(dict.fromkeys(archive[:20], 2))
-    found = with_beyond(inside, result(Event(EventType.ABSORBED, 1, (2,)), heirs={1: 2}), queries, 0.3)
+    found = asked(inside, result(Event(EventType.ABSORBED, 1, (2,)), heirs={1: 2}), queries)
     assert said(found) == dict.fromkeys(archive[:60], 2)
 
 
 def test_a_kind_of_which_a_part_split_off_before_it_was_absorbed(archive: list[int], queries: Queries) -> None:
     inside = assign(dict.fromkeys(archive[:20], 2) | dict.fromkeys(archive[30:50], 5))
     events = (Event(EventType.SPLIT, 1, (5,)), Event(EventType.ABSORBED, 1, (2,)))
-    found = with_beyond(inside, result(*events, heirs={1: 2}), queries, 0.3)
+    found = asked(inside, result(*events, heirs={1: 2}), queries)
     assert said(found) == dict.fromkeys(archive[:30], 2) | dict.fromkeys(archive[30:50], 5) | dict.fromkeys(
         archive[50:60], 2
     )
@@ -57,7 +67,7 @@ def test_a_kind_of_which_a_part_split_off_before_it_was_absorbed(archive: list[i
 
 def test_members_of_a_kind_that_split_go_where_their_neighbours_went(archive: list[int], queries: Queries) -> None:
     inside = assign(dict.fromkeys(archive[:20], 1) | dict.fromkeys(archive[30:50], 5))
-    found = with_beyond(inside, result(Event(EventType.SPLIT, 1, (5,))), queries, 0.3)
+    found = asked(inside, result(Event(EventType.SPLIT, 1, (5,))), queries)
     assert said(found) == dict.fromkeys(archive[:30], 1) | dict.fromkeys(archive[30:60], 5)
     assert not found.core_N[40:].any()
     assert (found.probability_N[40:] > 0.5).all()
@@ -65,19 +75,74 @@ def test_members_of_a_kind_that_split_go_where_their_neighbours_went(archive: li
 
 def test_members_of_a_kind_that_disappeared_may_belong_nowhere(archive: list[int], queries: Queries) -> None:
     inside = assign(dict.fromkeys(archive[:20], None) | dict.fromkeys(archive[30:50], 2))
-    found = with_beyond(inside, result(Event(EventType.DISAPPEARED, 1)), queries, 0.3)
+    found = asked(inside, result(Event(EventType.DISAPPEARED, 1)), queries)
     assert said(found) == dict.fromkeys(archive[:30], -1) | dict.fromkeys(archive[30:60], 2)
 
 
 def test_where_nobody_can_be_asked_they_belong_nowhere(archive: list[int], queries: Queries) -> None:
-    found = with_beyond(NOTHING, result(Event(EventType.SPLIT, 1, (5,))), queries, 0.3)
+    found = asked(NOTHING, result(Event(EventType.SPLIT, 1, (5,))), queries)
     assert said(found) == dict.fromkeys(archive[:60], -1)
 
 
 def test_of_many_some_are_asked(archive: list[int], queries: Queries, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.beyond.ASKED", 10)
     monkeypatch.setattr("agent.beyond.NEIGHBOURS", 3)
-    monkeypatch.setattr("agent.beyond.CHUNK", 7)
     inside = assign(dict.fromkeys(archive[:20], 1) | dict.fromkeys(archive[30:50], 5))
-    found = with_beyond(inside, result(Event(EventType.SPLIT, 1, (5,))), queries, 0.3)
+    found = asked(inside, result(Event(EventType.SPLIT, 1, (5,))), queries)
     assert np.array_equal(found.cluster_N[40:], [1] * 10 + [5] * 10)
+
+
+def test_what_one_piece_does_not_hold_follows_piece_by_piece_and_each_is_asked_once(
+    archive: list[int], store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.beyond.PIECE", 8)
+    window = [*archive[:20], *archive[30:50]]
+    inside = assign(dict.fromkeys(archive[:20], 1) | dict.fromkeys(archive[30:50], 5))
+    pending = after_round((), result(Event(EventType.SPLIT, 1, (5,))), 80)
+    found, left = with_beyond(inside, pending, queries, 0.3)
+    kinds = dict(zip(found.picture_N.tolist(), found.cluster_N.tolist(), strict=True))
+    store.add_clustering(
+        round_of({i: kinds.get(i, 1 if i <= 60 else 2) for i in archive}), base=1, kept=as_values(left)
+    )
+    store.set_window(window)
+    assert [inquiry.after for inquiry in left] == [8]
+
+    taken = []
+    for _ in range(20):
+        beyond = Beyond(store, queries, 0.3)  # as after a restart
+        before = said(queries.said(archive))
+        if not beyond.step():
+            break
+        after = said(queries.said(archive))
+        taken.append([i for i in archive if before[i] != after[i]])
+    assert said(queries.said(archive)) == {i: 1 if i <= 30 else 5 if i <= 60 else 2 for i in archive}
+    assert sorted(i for piece in taken for i in piece) == list(range(51, 61))
+    assert queries.state(BEYOND) == []
+
+
+def test_a_piece_that_somebody_overtook_is_done_again(
+    archive: list[int], store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inquiry = Inquiry(1, (2,), 0, 80)
+    store.set_window([])
+    store.revise(NOTHING, kept=as_values([inquiry]))
+    beyond = Beyond(store, queries, 0.3)
+
+    def overtaken(*_: object, **__: object) -> int:
+        raise Outdated("by a person")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "revise", overtaken)
+        assert beyond.step()
+    assert queries.said_members([1]).picture_N.tolist() == archive[:60]
+    assert (beyond.step(), beyond.step()) == (True, False)
+    assert queries.said_members([2]).picture_N.tolist() == archive
+
+
+def test_who_came_after_the_change_is_not_asked(archive: list[int], store: Store, queries: Queries) -> None:
+    store.set_window([])
+    store.revise(NOTHING, kept=as_values([Inquiry(1, (2,), 0, through=40)]))
+    beyond = Beyond(store, queries, 0.3)
+    while beyond.step():
+        pass
+    assert queries.said_members([1]).picture_N.tolist() == archive[40:60]

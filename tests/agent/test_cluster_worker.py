@@ -20,6 +20,7 @@ from agent import cluster_worker, observed
 from agent.cluster_worker import ClusterWorker, _work
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
+from agent.inquiries import Inquiry, as_values
 from agent.partition import NONE, Partition
 from agent.voters import Voters
 from storage.errors import Outdated
@@ -27,7 +28,7 @@ from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
-from tests.factories import picture
+from tests.factories import assign, picture
 
 ORPHAN = """
 import multiprocessing, os, signal, sys
@@ -257,6 +258,24 @@ def test_neighbours_vote_between_rounds(worker: ClusterWorker, store: Store, que
     assert {kind_of[i] for i in (81, 82, 83)} == {kind_of[60]}
     assert queries.status().pending == 0
     assert not worker.step()
+
+
+def test_who_is_beyond_the_window_is_asked_between_rounds_and_after_a_restart(
+    store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.beyond.PIECE", 8)
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch).step()
+    one, other = (record.id for record in queries.living_clusters())
+    members = queries.said_members([one]).picture_N.tolist()
+    store.set_window([i for i in range(1, 81) if i not in members[10:]])
+    store.revise(assign({}), kept=as_values([Inquiry(one, (other,), 0, 80)]))
+    restarted = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+    assert restarted.step()
+    assert len(queries.said_members([one]).picture_N) > 10, "a piece is not everyone"
+    while restarted.step():
+        pass
+    assert queries.said_members([one]).picture_N.tolist() == members[:10]
 
 
 def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, store: Store, queries: Queries) -> None:

@@ -224,3 +224,14 @@ def test_a_restart_goes_on(crowd: tuple[np.ndarray, np.ndarray]):
 def test_a_foreign_state_is_refused():
     with pytest.raises(ValueError, match="not a state"):
         clusterer().load_state_dict({"setting": None})
+
+
+def test_there_is_a_valley_between_kinds_and_none_within_one(crowd: tuple[np.ndarray, np.ndarray]):
+    x_ND, label_N = crowd
+    model, even_N = clusterer(), np.arange(len(x_ND)) % 2 == 0
+    one_N, other_N = label_N == 0, label_N == 1
+    assert model.valley(one_N, other_N) == 0, "nothing is known before the first fit"
+    fit_with(model, x_ND)
+    assert model.valley(one_N, other_N) < 0.1
+    assert model.valley(one_N & even_N, one_N & ~even_N) > 0.8
+    assert model.valley(one_N, np.arange(len(x_ND)) < 1) == 0, "one picture is too few to say"

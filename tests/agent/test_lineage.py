@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.config import ClusterConfig
-from agent.lineage import LineageResult, RoundContext, follow
+from agent.lineage import LineageResult, follow
 from agent.partition import Partition
+from agent.round_context import RoundContext
+from agent.second_sight import LASTING
 from storage.records import Assignments, ClusterRecord, ClusterState, EventType
 from tests.agent.shapes import assigned, drawn
 
@@ -56,13 +58,16 @@ def round_of(
     stability: float = 0.0,
     first_id: int = 100,
     first_sight: bool = False,
+    valley: float = 0.0,
 ) -> LineageResult:
     """A round; changes of kinds are such as the round before has seen already, unless it is the first sight of them."""
     old, new = spread(table)
     if not first_sight:
         previous = {i: replace(r, statistics={**r.statistics, "doubted": 1.0}) for i, r in previous.items()}
     numbers: Iterator[int] = count(first_id)
-    context = RoundContext(newest or max(new, default=0), new_pictures, idle, lambda: next(numbers))
+    context = RoundContext(
+        newest or max(new, default=0), new_pictures, idle, lambda: next(numbers), valley=lambda one_N, other_N: valley
+    )
     return follow(previous, assigned(old), drawn(new, stability=stability), context, CONFIG)
 
 
@@ -183,6 +188,53 @@ def test_a_split_waits_until_it_is_seen_again(table: dict[tuple[int, int], int])
     assert set(first.kind_of.values()) == {1}
     second = round_of(table, kinds(*first.clusters), first_sight=True)
     assert [kind for kind, _, _ in told(second)] == [EventType.SPLIT]
+
+
+@pytest.mark.parametrize("table", [SPLIT, DISSOLVED])
+def test_parts_without_a_valley_between_them_split_only_when_that_lasts(table: dict[tuple[int, int], int]):
+    before = kinds(active(1))
+    for _ in range(LASTING):
+        result = round_of(table, before, first_sight=True, valley=0.5)
+        assert told(result) == []
+        assert sizes(result) == {1: 20}
+        before = kinds(*result.clusters)
+    assert [kind for kind, _, _ in told(round_of(table, before, first_sight=True, valley=0.5))] == [EventType.SPLIT]
+
+
+def test_of_several_parts_only_what_is_apart_splits_off():
+    #        a   b   c
+    # 1     12   5   6    no valley to c
+    old, new = spread({(1, 0): 12, (1, 1): 5, (1, 2): 6})
+    context = RoundContext(23, 0, False, lambda: 100, valley=lambda one_N, other_N: 0.5 * (other_N.sum() == 6))
+    result = follow(kinds(active(1, statistics={"doubted": 1.0})), assigned(old), drawn(new), context, CONFIG)
+    assert told(result) == [(EventType.SPLIT, 1, (100,))]
+    assert sizes(result) == {1: 18, 100: 5}
+
+
+def test_where_two_kinds_touch_without_a_valley_nothing_splits_off():
+    #        a   b   c
+    # 1     12   0   5
+    # 2      0  12   5
+    table = {(1, 0): 12, (2, 1): 12, (1, 2): 5, (2, 2): 5}
+    result = round_of(table, kinds(active(1), active(2)), valley=0.5)
+    assert told(result) == []
+    assert sizes(result) == {1: 17, 2: 17}
+    apart = round_of(table, kinds(active(1), active(2)))
+    assert told(apart) == [(EventType.SPLIT, 1, (100,)), (EventType.SPLIT, 2, (100,))]
+
+
+def test_a_part_of_a_kind_that_is_absorbed_does_not_wait_for_a_kind_that_has_ended():
+    #        a   b
+    # 1     20   0
+    # 2     12   8    b is not stable
+    old, new = spread({(1, 0): 20, (2, 0): 12, (2, 1): 8})
+    statistics = {0: {"stability": 0.9}, 1: {"stability": 0.1}}
+    context = RoundContext(40, 0, True, lambda: 100)
+    part = replace(drawn(new), statistics=statistics)
+    result = follow(kinds(active(1), active(2)), assigned(old), part, context, CONFIG)
+    ended = {record.id for record in result.clusters if record.state is ClusterState.ENDED}
+    assert ended == {2}
+    assert sizes(result) == {1: 32, 100: 8}
 
 
 def test_a_merge_waits_until_it_is_seen_again():
@@ -331,6 +383,14 @@ def test_dormant_after_silence_and_revived_by_a_new_member():
     assert told(round_of({(1, 0): 10}, asleep, newest=120)) == []
     # Picture 11 is new and joins.
     assert told(round_of({(1, 0): 10, (0, 0): 1}, asleep, newest=12)) == [(EventType.REVIVED, 1, ())]
+
+
+def test_a_stray_does_not_wake_a_kind():
+    asleep = kinds(active(1, last=10, state=ClusterState.DORMANT))
+    old, new = spread({(1, 0): 10, (0, 0): 1})
+    for stated, expected in ((0.4, []), (0.6, [(EventType.REVIVED, 1, ())])):
+        part = replace(drawn(new), probability_N=np.array([*[1.0] * 10, stated], dtype=np.float32))
+        assert told(follow(asleep, assigned(old), part, RoundContext(12, 1, False, lambda: 100), CONFIG)) == expected
 
 
 def test_a_kind_without_density_keeps_its_members_until_patience_ends():

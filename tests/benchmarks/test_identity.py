@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.identity import Pair, heir, mean_of, mine, mostly, scores
+from benchmarks.identity import Change, mean_of, mine, scores, undone
+from benchmarks.returning import heir, mostly
+from benchmarks.world import Pair
 
 PAIR = Pair(1, 2, apart_from=3, apart_until=6)
 
@@ -35,14 +37,23 @@ def test_runs_in_which_nobody_returned_do_not_count() -> None:
     assert mean_of([{"key": None}], "key") == 0
 
 
-def test_a_pair_is_apart_in_its_versions_only() -> None:
-    assert [version for version in range(1, 8) if PAIR.apart(version)] == [3, 4, 5]
+def told(number: int, kind: int, classes: set[int]) -> Change:
+    return Change(number, kind, frozenset({9}), frozenset(classes))
 
 
-def test_events_are_right_in_time_and_for_their_classes_and_once() -> None:
+def test_events_are_right_in_time_and_for_their_classes_and_once_of_each_kind() -> None:
     planted = [(10, PAIR)]
-    right, early, other = (11, frozenset({1, 2})), (9, frozenset({1, 2})), (11, frozenset({1, 5}))
+    right, early, other = told(11, 5, {1, 2}), told(9, 5, {1, 2}), told(11, 5, {1, 5})
     assert scores("split", [right], planted) == {"split_f1": 1.0, "split_precision": 1.0, "split_recall": 1.0}
     assert scores("split", [early, other], planted)["split_f1"] == 0
     assert scores("split", [right, right], planted)["split_precision"] == 0.5
+    assert scores("split", [right, told(12, 6, {1, 2})], planted)["split_precision"] == 1.0
     assert scores("split", [], [])["split_precision"] == 1.0
+
+
+def test_a_split_is_undone_when_its_parts_are_one_again_soon() -> None:
+    split = Change(10, 5, frozenset({8, 9}), frozenset())
+    soon, late = Change(12, 9, frozenset({5}), frozenset()), Change(30, 9, frozenset({5}), frozenset())
+    elsewhere = Change(12, 9, frozenset({4}), frozenset())
+    assert undone(split, [soon])
+    assert not undone(split, [late, elsewhere])
