@@ -91,8 +91,8 @@ def in_own_process(n: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of one n."""
-    faiss.omp_set_num_threads(options.threads)
     with threadpool_limits(1, user_api="blas"):  # as in the clusterer's process
+        faiss.omp_set_num_threads(options.threads)  # afterwards, since the limit holds for faiss's own copy as well
         archive = SETS[options.data](n + BATCH * max(WORKER_ROUNDS, options.rounds), options)
         stream = Stream(archive, n, min(n, options.window), options.seed)
         full_s, grid_s = stream.first()
