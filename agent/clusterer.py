@@ -294,8 +294,9 @@ class Clusterer:
             setting, scored = self._chooser.choose(observations, pictures, version, rng)
             parameters["scores"] = [entry.as_dict() for entry in scored]
         kinds = discover(observations, graph, setting)
-        separated = separation(observations.points_ND, kinds.label_N, kinds.count)
-        self._single = separated < self._needed(kinds)
+        needed = self._needed(kinds)
+        separated = separation(observations.points_ND, kinds.label_N, kinds.count, needed)
+        self._single = separated < needed
         parameters |= {**setting.as_dict(), "separation": round(separated, 4), "single": self._single}
         return (one_kind(kinds), None, parameters) if self._single else (kinds, setting, parameters)
 

@@ -5,6 +5,7 @@ It knows nothing about settings, graphs or pictures: points and labels in, numbe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,6 +21,8 @@ SILHOUETTE_POINTS = 2_000
 VALLEY_POINTS = 1_000
 # Pairs of kinds that are looked at; of more, evenly so many.
 VALLEYS = 100
+# Of these, every so many first; and how far off a bound they must be to say enough.
+GLANCE, FAR_OFF = 4, 0.2
 # Positions along the line between two kinds' centres at which the density is looked at.
 PROFILE = 64
 
@@ -51,16 +54,28 @@ def kind_stability(label_N: Labels, other_N: Labels, kinds: int) -> Points:
     return stability_K
 
 
-def separation(points_ND: Points, label_N: Labels, kinds: int) -> float:
+def separation(points_ND: Points, label_N: Labels, kinds: int, bound: float | None = None) -> float:
     """1 minus the median over pairs of kinds of their `valley`: how clearly there is more than one kind; 0 for one.
 
     A silhouette cannot tell one kind from several: it is as high for one elongated cloud that is cut in two.
+
+    Args:
+        bound: to which side of it is asked; what is far off is told by a quarter of the pairs.
     """
     members = [points_ND[np.flatnonzero(label_N == kind)] for kind in range(kinds)]
     spoken = [halved(group[:: 1 + len(group) // VALLEY_POINTS]) for group in members if len(group) > 1]
     pairs = list(combinations(spoken, 2))
-    valleys = [between_halves(one, other) for one, other in pairs[:: 1 + len(pairs) // VALLEYS]]
-    return 1 - float(np.median(valleys)) if valleys else 0.0
+    pairs = pairs[:: 1 + len(pairs) // VALLEYS]
+    if bound is not None and len(pairs) >= VALLEYS // 2:
+        glance = median_depth(pairs[::GLANCE])
+        if abs(glance - bound) > FAR_OFF:
+            return glance
+    return median_depth(pairs) if pairs else 0.0
+
+
+def median_depth(pairs: Sequence[tuple[Halves, Halves]]) -> float:
+    """1 minus the median `valley` of pairs of groups."""
+    return 1 - float(np.median([between_halves(one, other) for one, other in pairs]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,10 @@ class Half:
     centre_D: Points
 
 
-def halved(points_ND: Points) -> tuple[Half, Half]:
+Halves = tuple[Half, Half]
+
+
+def halved(points_ND: Points) -> Halves:
     """Of at least two points."""
     even_ND, odd_ND = points_ND[::2], points_ND[1::2]
     return Half(odd_ND, even_ND.mean(axis=0)), Half(even_ND, odd_ND.mean(axis=0))
@@ -87,7 +105,7 @@ def valley(one_ND: Points, other_MD: Points) -> float:
     return between_halves(halved(one_ND), halved(other_MD))
 
 
-def between_halves(one: tuple[Half, Half], other: tuple[Half, Half]) -> float:
+def between_halves(one: Halves, other: Halves) -> float:
     """The `valley` of two groups."""
     ways = zip(one, other, strict=True)
     return float(np.mean([along(a.centre_D - b.centre_D, a.points_ND, b.points_ND) for a, b in ways]))

@@ -38,12 +38,14 @@ def tracks(graph: Graph, came_N: NDArray[np.int64], share: float) -> Rows:
     count, wide = graph.neighbour_NK.shape
     if wide == 0 or share == 0:
         return np.arange(count, dtype=np.int64)
-    apart_NK = graph.distance_NK**2
-    gap_NK = np.abs(came_N[graph.neighbour_NK] - came_N[:, None])
-    near_N = share * other_times(apart_NK, gap_NK)
-    same_NK = (gap_NK <= SHORTLY) & (apart_NK < np.minimum(near_N[:, None], near_N[graph.neighbour_NK]))
-    one_E, at_E = np.nonzero(same_NK)
-    link_NN = coo_array((np.ones(len(one_E)), (one_E, graph.neighbour_NK[one_E, at_E])), shape=(count, count))
+    one_E, at_E = np.nonzero(np.abs(came_N[graph.neighbour_NK] - came_N[:, None]) <= SHORTLY)
+    other_E = graph.neighbour_NK[one_E, at_E]
+    reach_N = np.zeros(count, dtype=np.float32)
+    asked_M = np.unique(np.concatenate([one_E, other_E]))
+    reach_N[asked_M] = share * other_times(graph, came_N, asked_M)
+    same_E = graph.distance_NK[one_E, at_E] ** 2 < np.minimum(reach_N[one_E], reach_N[other_E])
+    ends = one_E[same_E], other_E[same_E]
+    link_NN = coo_array((np.ones(len(ends[0])), ends), shape=(count, count))
     number, chain_N = connected_components(link_NN, directed=False)
     began_C = np.full(number, np.iinfo(np.int64).max)
     np.minimum.at(began_C, chain_N, came_N)
@@ -52,12 +54,12 @@ def tracks(graph: Graph, came_N: NDArray[np.int64], share: float) -> Rows:
     return np.asarray(track_N, dtype=np.int64)
 
 
-def other_times(apart_NK: NDArray[np.float32], gap_NK: NDArray[np.int64]) -> NDArray[np.float32]:
-    """How far the ELSEWHEREth neighbour from another time is, (N,); the last neighbour where there are fewer."""
-    other_NK = gap_NK > ANOTHER_TIME
-    at_NK = other_NK & (np.cumsum(other_NK, axis=1) == ELSEWHERE)
-    at_N = np.where(at_NK.any(axis=1), at_NK.argmax(axis=1), apart_NK.shape[1] - 1)
-    return np.asarray(apart_NK[np.arange(len(at_N)), at_N])
+def other_times(graph: Graph, came_N: NDArray[np.int64], row_M: Rows) -> NDArray[np.float32]:
+    """Squared distance of the ELSEWHEREth neighbour from another time, (M,); of the last where there are fewer."""
+    other_MK = np.abs(came_N[graph.neighbour_NK[row_M]] - came_N[row_M, None]) > ANOTHER_TIME
+    at_MK = other_MK & (np.cumsum(other_MK, axis=1) == ELSEWHERE)
+    at_M = np.where(at_MK.any(axis=1), at_MK.argmax(axis=1), other_MK.shape[1] - 1)
+    return np.asarray(graph.distance_NK[row_M, at_M] ** 2, dtype=np.float32)
 
 
 def one_of_each(neighbour_NW: Rows, track_N: Rows, k: int) -> Rows:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import silhouette_samples
 
-from agent.score import SILHOUETTE_POINTS, agreement, kind_stability, separation, silhouette, valley
+from agent.score import FAR_OFF, SILHOUETTE_POINTS, agreement, kind_stability, separation, silhouette, valley
 from agent.space import Points, unit
 from tests.agent.shapes import blobs
 
@@ -103,3 +103,14 @@ def test_kinds_are_apart_or_one_cloud_that_was_cut() -> None:
     assert separation(whole, halves, 2) < 0.4
     assert separation(whole, np.zeros(600, dtype=np.int64), 1) == 0
     assert separation(whole, np.full(600, -1), 0) == 0
+
+
+def test_a_quarter_of_the_pairs_says_enough_where_kinds_are_far_off_the_bound() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(14), 60)
+    apart = unit(rng.normal(size=(14, 16))[truth] + 0.7 * rng.normal(size=(840, 16)))
+    every = separation(apart, truth, 14)
+    glance = separation(apart, truth, 14, bound=0.25)
+    assert glance != every
+    assert glance == pytest.approx(every, abs=0.05)
+    assert separation(apart, truth, 14, bound=every - FAR_OFF / 2) == every
