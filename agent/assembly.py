@@ -23,7 +23,6 @@ import torch
 from sqlalchemy import Engine
 
 from agent.address import addresses
-from agent.birth import birth_of, require_same_birth
 from agent.catalogue import StoreCatalogue
 from agent.cluster_worker import run_cluster_process
 from agent.config import Config
@@ -57,7 +56,6 @@ BEAT_S = 2.0
 POLL_S = 0.1
 STOP_S = 3.0
 """How long threads and the clusterer may take to stop; what is killed then loses nothing, all writes being whole."""
-BORN = 1
 EVENTS_READ = 1_000
 """So many events about outages are read at the start, to know which were told and not their end."""
 
@@ -71,7 +69,7 @@ class Agent:
         self._store = Store(engine)
         self._queries = Queries(engine)
         self._checkpoints = data / "checkpoints"
-        self._claim_network()
+        self._abandon_unfinished()
         self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
         self._outages = Outages(still_away((row.type, dict(row.detail)) for row in self._told()))
@@ -123,10 +121,7 @@ class Agent:
         rows = [row for kind in kinds for row in self._queries.history(type=kind, limit=EVENTS_READ)]
         return sorted(rows, key=lambda row: row.id)
 
-    def _claim_network(self) -> None:
-        """A data directory belongs to the network whose embeddings it holds."""
-        self._store.ensure_born(birth_of(self._config))
-        require_same_birth(self._queries.version(BORN).config, self._config)
+    def _abandon_unfinished(self) -> None:
         unfinished = self._queries.building_version()
         if unfinished is not None:
             self._store.abandon_version(unfinished)

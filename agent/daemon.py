@@ -10,7 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from sqlalchemy import Engine
+
 from agent.address import addresses
+from agent.birth import birth_of, require_same_birth
 from agent.config import TOKEN_LENGTH, CameraConfig, Config, PushConfig
 from agent.cores import share_cores
 from agent.errors import ConfigError
@@ -21,7 +24,8 @@ from agent.sources.protocol import SourceError
 from storage.engine import default_url, open_engine, require_same_database, sole_agent
 from storage.lock import DataLock
 from storage.migrate import migrate
-from storage.queries import Queries
+from storage.queries import BORN, Queries
+from storage.store import Store
 
 HARD_EXIT = 130
 
@@ -62,7 +66,8 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         stack.callback(engine.dispose)
         stack.enter_context(sole_agent(engine))
         migrate(engine)
-        write_effective(effective, data)  # a database that cannot be opened is not the one of these data
+        claim_network(engine, config)
+        write_effective(effective, data)  # what is refused above says nothing of these data
         if live:
             from agent.live import live_view
 
@@ -75,6 +80,16 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
 
         Agent(config, data, url, engine, stop).run(once)
     return 0
+
+
+def claim_network(engine: Engine, config: Config) -> None:
+    """A data directory belongs to the network whose embeddings it holds; an empty one to the first that comes.
+
+    Raises:
+        ConfigError: it belongs to another.
+    """
+    Store(engine).ensure_born(birth_of(config))
+    require_same_birth(Queries(engine).version(BORN).config, config)
 
 
 def check_cameras(config: CameraConfig, *, once: bool) -> None:

@@ -116,9 +116,11 @@ def test_missing_folder_and_wrong_flags_are_one_clear_line(taxon: Taxon) -> None
 def test_another_network_on_the_same_data_is_refused(taxon: Taxon) -> None:
     (taxon.folder / "one.jpg").write_bytes(jpeg("disc", 1))
     taxon.once()
+    before = (taxon.data / "taxon.yaml").read_text()
     other = taxon.call("run", "--once", "--watch", str(taxon.folder), "--set", "encoder.image_px=64", check=False)
     assert other.returncode == 2
     assert "another --data" in other.stderr
+    assert (taxon.data / "taxon.yaml").read_text() == before
 
 
 @pytest.mark.slow
