@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from agent.assembly import Agent
 from agent.config import Config
-from agent.errors import ConfigError
+from agent.daemon import claim_network
 from agent.sources.folder import FolderSource
 from storage.engine import database_url
 from storage.queries import Queries
@@ -27,6 +27,11 @@ def config(watch: Path, image_px: int = 16) -> Config:
     )
 
 
+def agent_on(engine: Engine, data: Path, settings: Config) -> Agent:
+    claim_network(engine, settings)
+    return Agent(settings, data, database_url(data), engine, threading.Event())
+
+
 @pytest.fixture
 def watched(tmp_path: Path) -> Path:
     folder = tmp_path / "watched"
@@ -37,7 +42,7 @@ def watched(tmp_path: Path) -> Path:
 def test_a_worker_that_dies_stops_the_agent_with_its_error(
     data: Path, engine: Engine, watched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agent = Agent(config(watched), data, database_url(data), engine, threading.Event())
+    agent = agent_on(engine, data, config(watched))
 
     def fail(stop: threading.Event) -> None:
         raise ZeroDivisionError("a bug")
@@ -60,7 +65,7 @@ def test_a_source_that_cannot_be_drained_stops_no_other_and_is_told_in_the_end(
         (good / f"{number}.png").write_bytes(tiny(number))
     both = config(watched)
     both = both.model_copy(update={"folder": both.folder.model_copy(update={"watch": (watched, good)})})
-    agent = Agent(both, data, database_url(data), engine, threading.Event())
+    agent = agent_on(engine, data, both)
 
     def fail(stop: threading.Event) -> None:
         raise ZeroDivisionError("a bug")
@@ -75,24 +80,18 @@ def test_a_source_that_cannot_be_drained_stops_no_other_and_is_told_in_the_end(
     assert told == {str(watched): "offline", str(good): "online"}
 
 
-def test_a_data_directory_belongs_to_its_network(data: Path, engine: Engine, watched: Path) -> None:
-    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
-    with pytest.raises(ConfigError, match="another --data"):
-        Agent(config(watched, image_px=32), data, database_url(data), engine, threading.Event())
-
-
 def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine: Engine, watched: Path) -> None:
-    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    agent_on(engine, data, config(watched))._pool.close()
     store, queries = Store(engine), Queries(engine)
     half = store.begin_version("", {})
-    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
+    agent_on(engine, data, config(watched))._pool.close()
     assert queries.building_version() is None
     assert queries.ready_version() == 1
     assert store.begin_version("", {}) == half + 1
 
 
 def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: Engine, watched: Path) -> None:
-    agent = Agent(config(watched), data, database_url(data), engine, threading.Event())
+    agent = agent_on(engine, data, config(watched))
     (guarded,) = agent._sources
     folder = guarded._source
     assert isinstance(folder, FolderSource)
@@ -108,15 +107,3 @@ def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: 
     ]  # fmt: skip
     assert folder.observer in ("native", "polling")
     assert folder.observer_why
-
-
-def test_data_of_a_random_network_belong_to_its_seed(data: Path, engine: Engine, watched: Path) -> None:
-    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
-    reseeded = config(watched).model_copy(update={"seed": 1})
-    with pytest.raises(ConfigError, match="seed is 1"):
-        Agent(reseeded, data, database_url(data), engine, threading.Event())
-
-
-def test_data_that_do_not_tell_their_seed_go_on(data: Path, engine: Engine, watched: Path) -> None:
-    Store(engine).ensure_born({"backbone": "small", "weights": "none", "image_px": 16})
-    Agent(config(watched), data, database_url(data), engine, threading.Event())._pool.close()
