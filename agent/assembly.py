@@ -226,19 +226,17 @@ class Agent:
         clusterer = "down" if self._clusterer.gave_up else "running"
         seen_s = round(now - embedding.beat, 1)
         beats = {"daemon": at.isoformat(), "embedding_s_ago": seen_s, "clusterer": clusterer}
-        self._store.set_state("heartbeats", beats)
-        self._store.set_state("queue", self._inbox.depth)
-        self._store.set_state("learner_debt", round(learning.debt_views))
-        self._tell_of_sources()
+        self._tell({"heartbeats": beats, "queue": self._inbox.depth, "learner_debt": round(learning.debt_views)})
         self._beat_at = now  # not before: what could not be written is tried again
 
-    def _tell_of_sources(self) -> None:
+    def _tell(self, states: dict[str, object]) -> None:
+        """Write these states and those of the sources, in one transaction, and what happened to the sources."""
         sources = [
             {"name": s.name, "health": s.health, "detail": s.detail, "counts": s.counts,
              "observer": s.observer, "observer_why": s.observer_why}
             for s in self._sources
         ]  # fmt: skip
-        self._store.set_state("sources", sources)
+        self._store.set_states({**states, "sources": sources})
         events = self._outages.take()
         if events:
             self._store.add_events(events)
@@ -258,5 +256,4 @@ class Agent:
     def _say_goodbye(self, learning: Learning | None) -> None:
         if learning is not None:
             learning.save()
-            self._store.set_state("learner_debt", round(learning.debt_views))
-        self._tell_of_sources()
+        self._tell({} if learning is None else {"learner_debt": round(learning.debt_views)})

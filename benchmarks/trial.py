@@ -122,7 +122,7 @@ class Trial:
         self._kind_of: dict[str, int] = {}
         self._key_N = np.random.default_rng(config.seed).random(len(stream))
         self._forgetting = Forgetting()
-        self._last_ND = held_out.innate_ND
+        self._last = stream.innate_ND, held_out.innate_ND
         self.stages: list[dict[str, Any]] = []
 
     def through(self, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -229,7 +229,8 @@ class Trial:
 
     def _examined(self, stage: Stage) -> dict[str, Any]:
         """After a stage: accuracy over all classes, those to come included, and how far the old ones have drifted."""
-        train_ND, test_ND = self._embedded(self._learner.teacher)
+        before_ND = self._last[1]
+        train_ND, test_ND = self._last = self._embedded(self._learner.teacher)
         seen_ND, unseen_ND = self._beside_innate(train_ND, test_ND)
         label_N, held_out_N = self._stream.label_N, self._held_out.label_N
         hits = knn_hits(seen_ND, label_N, unseen_ND, held_out_N)
@@ -238,7 +239,6 @@ class Trial:
             self._forgetting.update(label, accuracy, initial=label in stage.fresh)
         old = np.isin(held_out_N, list(stage.classes - stage.fresh))
         fresh = np.isin(held_out_N, list(stage.fresh))
-        before_ND, self._last_ND = self._last_ND, test_ND
         return {
             "arrived": len(self._arrived),
             "knn": float(hits.mean()),
@@ -275,8 +275,7 @@ class Trial:
         kinds = self._round(idle=True)
         window_N = self._window()
         truth = [str(label) for label in self._stream.label_N[window_N]]
-        train_ND, test_ND = self._embedded(self._learner.teacher)
-        side_ND, _ = self._beside_innate(train_ND, test_ND)
+        side_ND, _ = self._beside_innate(*self._last)
         mine_ND = reduced(side_ND[window_N], self._config.seed)
         drifts = [stage["drift_old"] for stage in self.stages if stage["drift_old"] is not None]
         return {
@@ -295,16 +294,15 @@ class Trial:
 
     def _representations(self) -> dict[str, dict[str, float]]:
         """Of the weights as learned, and of those halfway back to birth (WiSE-FT, Wortsman et al. 2022)."""
-        learned, halfway = self._learner.teacher, copy.deepcopy(self._born)
         if self._learner.steps == 0:
-            return dict.fromkeys(("learned", "wise"), self._represented(learned))
+            return dict.fromkeys(("learned", "wise"), self._represented(*self._last))
+        halfway = copy.deepcopy(self._born)
         with torch.no_grad():
-            torch._foreach_lerp_([*halfway.parameters()], [*learned.parameters()], 0.5)
-        return {"learned": self._represented(learned), "wise": self._represented(halfway)}
+            torch._foreach_lerp_([*halfway.parameters()], [*self._learner.teacher.parameters()], 0.5)
+        return {"learned": self._represented(*self._last), "wise": self._represented(*self._embedded(halfway))}
 
-    def _represented(self, tail: nn.Module) -> dict[str, float]:
+    def _represented(self, train_ND: NDArray[np.float32], test_ND: NDArray[np.float32]) -> dict[str, float]:
         """Accuracy of one set of weights, alone and beside the innate embedding, and the kinds that one round finds."""
-        train_ND, test_ND = self._embedded(tail)
         innate_ND, label_N, seed = self._stream.innate_ND, self._stream.label_N, self._config.seed
         alone = (train_ND - train_ND.mean(axis=0), test_ND - train_ND.mean(axis=0))
         found: dict[str, float] = {}

@@ -359,5 +359,11 @@ class Store:
 
     def set_state(self, key: str, value: object) -> None:
         """Keep one JSON value under a key."""
+        self.set_states({key: value})
+
+    def set_states(self, values: Mapping[str, object]) -> None:
+        """Keep JSON values under their keys, all in one transaction."""
+        at = self._clock()
         with self._engine.begin() as connection:
-            states.put(connection, key, value, self._clock())
+            for key, value in values.items():
+                states.put(connection, key, value, at)

@@ -96,7 +96,7 @@ def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: 
     folder = guarded._source
     assert isinstance(folder, FolderSource)
     folder._choose_watch()
-    agent._tell_of_sources()
+    agent._tell({})
     agent._pool.close()
     said = Queries(engine).state("sources")
     assert said == [

@@ -193,6 +193,13 @@ def test_state_holds_json(store: Store, queries: Queries) -> None:
     assert queries.state("learned_through") == {"id": 7, "of": ["a", None]}
 
 
+def test_states_are_kept_together_or_not_at_all(store: Store, queries: Queries) -> None:
+    store.set_states({"queue": 3, "sources": []})
+    with pytest.raises((StatementError, TypeError), match="not JSON serializable"):
+        store.set_states({"queue": 4, "sources": {object()}})
+    assert (queries.state("queue"), queries.state("sources")) == (3, [])
+
+
 def test_paused_until_resumed(store: Store, queries: Queries) -> None:
     assert not queries.paused()
     store.add_events([Event(EventType.PAUSED, actor="anna")])
