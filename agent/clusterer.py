@@ -22,7 +22,7 @@ from agent.leading import Together, led, put_by_people
 from agent.near import near_kinds
 from agent.observations import Observations
 from agent.observed import Embedded, Observed, Read
-from agent.partition import NONE, Partition, assemble, nothing_yet
+from agent.partition import NONE, Partition, Pictures, assemble, nothing_yet
 from agent.piles import piles
 from agent.propagation import winners
 from agent.score import VALLEY_POINTS, kind_stability, separation, valley
@@ -267,20 +267,16 @@ class Clusterer:
             together = still_foreign(led(kinds, near, people, numbered(people.kind_N)), foreign_R)
             kinds = together.kinds
         stability_K = stability_of(kinds, setting, observations, rng) if examine else None
-        self._fitted = remember(window.space, observations.points_ND, graph, kinds, setting, beyond, together)
-        parameters |= {"observations": len(row_R), "dims": window.points_ND.shape[1]}
-        return assemble(
-            window.ids_N,
-            window.points_ND,
-            burst_N,
-            kinds,
-            stability_K,
-            config.assign,
-            config.exemplars,
-            parameters,
-            row_R[graph.first(NEIGHBOURS).neighbour_NK][burst_N],
-            None if together is None else together.alone,
+        k, far = neighbourhood(graph, setting)
+        voices = None if together is None else together.voices
+        self._fitted = Fitted(
+            window.space, observations.points_ND, kinds.share_NK, kinds.core_N >= 0, k, far, beyond, voices
         )
+        parameters |= {"observations": len(row_R), "dims": window.points_ND.shape[1]}
+        neighbour_NK = row_R[graph.first(NEIGHBOURS).neighbour_NK][burst_N]
+        pictures = Pictures(window.ids_N, window.points_ND, burst_N, neighbour_NK)
+        alone = None if together is None else together.alone
+        return assemble(pictures, kinds, stability_K, alone, config, parameters)
 
     def _kinds_of(
         self, observations: Observations, graph: Graph, pictures: int, version: int, rng: np.random.Generator
@@ -348,18 +344,9 @@ def stability_of(kinds: Kinds, setting: Setting | None, observations: Observatio
     return np.asarray(np.mean(found, axis=0), dtype=np.float32)
 
 
-def remember(
-    space: Space,
-    points_RD: Points,
-    graph: Graph,
-    kinds: Kinds,
-    setting: Setting | None,
-    beyond: float,
-    together: Together | None,
-) -> Fitted:
-    """Keep what votes are made of."""
-    k = min(setting.k if setting else graph.neighbour_NK.shape[1], max(1, graph.neighbour_NK.shape[1]))
-    closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if len(points_RD) > 1 else np.ones(1)
-    far = float(np.quantile(closeness_N, FAR)) - 1e-6
-    speak = None if together is None else together.voices
-    return Fitted(space, points_RD, kinds.share_NK, kinds.core_N >= 0, k, far, beyond, speak)
+def neighbourhood(graph: Graph, setting: Setting | None) -> tuple[int, float]:
+    """How many neighbours vote on a new picture, and the mean cosine to them below which it lies outside."""
+    width = graph.neighbour_NK.shape[1]
+    k = min(setting.k if setting else width, max(1, width))
+    closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if width else np.ones(1)
+    return k, float(np.quantile(closeness_N, FAR)) - 1e-6

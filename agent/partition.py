@@ -11,11 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.blocks import over_blocks
+from agent.config import ClusterConfig
 from agent.discovery import Kinds
 from agent.propagation import Labels
 from agent.space import Points
 
 NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures of a round.
+
+    Attributes:
+        ids_N: ascending.
+        points_ND: of unit length.
+        burst_N: for each its row among the observations.
+        neighbour_NK: rows of the nearest pictures of each; may be of width 0.
+    """
+
+    ids_N: NDArray[np.int64]
+    points_ND: Points
+    burst_N: Labels
+    neighbour_NK: Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +90,22 @@ def nothing_yet(ids_N: NDArray[np.int64], parameters: dict[str, object]) -> Part
 
 
 def assemble(
-    ids_N: NDArray[np.int64],
-    points_ND: Points,
-    burst_N: Labels,
+    pictures: Pictures,
     kinds: Kinds,
     stability_K: Points | None,
-    assign: float,
-    exemplars: int,
+    alone: Kinds | None,
+    config: ClusterConfig,
     parameters: dict[str, object],
-    neighbour_NK: Labels,
-    alone: Kinds | None = None,
 ) -> Partition:
     """From observations back to pictures: near copies share what was found for the one that stands for them.
 
     Args:
-        points_ND: all pictures' points.
-        burst_N: for each picture its row among the observations.
         stability_K: of each kind under subsampling; None where it was not measured.
-        assign: share of the walks below which a picture stays unassigned.
-        exemplars: most exemplars of a kind.
-        neighbour_NK: for each picture the rows of its nearest pictures.
         alone: the kinds, by the same labels, as they would be if people had made none.
+        parameters: what is recorded of how the kinds were found.
     """
-    said = of_pictures(kinds, burst_N, assign)
+    ids_N, points_ND, burst_N = pictures.ids_N, pictures.points_ND, pictures.burst_N
+    said = of_pictures(kinds, burst_N, config.assign)
     core_N, probability_N, stands_N = kinds.core_N[burst_N] >= 0, kinds.probability_N[burst_N], first_of_each(burst_N)
     by_kind_N = np.argsort(said.label_N, kind="stable")
     bound_K = np.searchsorted(said.label_N[by_kind_N], np.arange(kinds.count + 1))
@@ -103,7 +114,7 @@ def assemble(
         member_M = by_kind_N[bound_K[kind] : bound_K[kind + 1]]
         points_MD, core_M, stands_M = points_ND[member_M], core_N[member_M], stands_N[member_M]
         heart_H = np.flatnonzero(core_M & stands_M)
-        chosen_H = heart_H[diverse(points_MD[heart_H], exemplars)]
+        chosen_H = heart_H[diverse(points_MD[heart_H], config.exemplars)]
         return tuple(ids_N[member_M[chosen_H]].tolist()), {
             "size": float(len(member_M)),
             "core_size": float(core_M.sum()),
@@ -124,8 +135,8 @@ def assemble(
         exemplars=dict(enumerate(chosen for chosen, _ in described)),
         statistics=dict(enumerate(measured for _, measured in described)),
         parameters=parameters,
-        neighbour_NK=neighbour_NK,
-        alone=None if alone is None else of_pictures(alone, burst_N, assign),
+        neighbour_NK=pictures.neighbour_NK,
+        alone=None if alone is None else of_pictures(alone, burst_N, config.assign),
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from agent.graph import diffuse, measured, neighbour_graph
-from agent.propagation import INERTIA, at_home, propagate, winners
 from agent.space import unit
 from tests.agent.shapes import blobs
 
@@ -54,28 +53,3 @@ def test_distances_are_measured_anew(points: np.ndarray):
     assert np.array_equal(again.neighbour_NK, graph.neighbour_NK)
     gap = np.linalg.norm(moved[:, None] - moved[graph.neighbour_NK], axis=2)
     assert np.allclose(again.distance_NK, gap, atol=1e-6)
-
-
-def test_walks_end_in_the_kind_they_meet():
-    """A chain 0 - 1 - 2 - 3 - 4 with ends of different kinds: the shares are linear in between (gambler's ruin)."""
-    neighbour_NK = np.array([[1, 1], [0, 2], [1, 3], [2, 4], [3, 3]])
-    share = propagate(neighbour_NK, np.array([0, -1, -1, -1, 1]), 2)
-    assert np.allclose(share[:, 0], [1, 0.75, 0.5, 0.25, 0], atol=1e-3)
-
-
-def test_what_no_walk_can_reach_belongs_nowhere():
-    neighbour_NK = np.array([[1], [0], [3], [2]])
-    label, probability = winners(propagate(neighbour_NK, np.array([0, -1, -1, -1]), 1))
-    assert label.tolist() == [0, 0, -1, -1]
-    assert probability.tolist() == [1, 1, 0, 0]
-
-
-def test_a_picture_changes_sides_only_for_more_than_a_little():
-    share = np.array([[1, 0], [1, 0], [0, 1], [0.45, 0.55], [0.3, 0.7], [0.45, 0.55], [0.1, 0.0]], dtype=np.float32)
-    label, _ = winners(share)
-    before = np.array([7, 7, 4, 7, 7, -1, 7])
-    again, sure = winners(at_home(share, label, before))
-    assert again.tolist() == [0, 0, 1, 0, 1, 1, 0]
-    assert sure[3] == pytest.approx(0.45 + INERTIA)
-    assert sure[5] == pytest.approx(0.55)
-    assert at_home(share, label, np.full(7, -1)) is share

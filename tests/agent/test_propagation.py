@@ -1,0 +1,50 @@
+"""Walks that end in kinds, against solving for where they end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.propagation import INERTIA, WALK, at_home, propagate, winners
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_shares_are_those_of_walks_followed_step_by_step(seed: int):
+    """Zhu and Ghahramani 2002: clamp, average over neighbours, clamp again."""
+    rng = np.random.default_rng(seed)
+    count, k, kinds = 40, 4, 3
+    neighbour_NK = rng.integers(0, count, (count, k))
+    core_N = np.where(rng.random(count) < 0.2, rng.integers(0, kinds, count), -1)
+    expected = np.eye(kinds + 1)[core_N][:, :kinds]
+    clamped = expected.copy()
+    for _ in range(WALK):
+        expected = np.where((core_N >= 0)[:, None], clamped, expected[neighbour_NK].mean(axis=1))
+    assert np.allclose(propagate(neighbour_NK, core_N, kinds), expected, atol=1e-5)
+
+
+def test_walks_end_in_the_kind_they_meet():
+    """A chain 0 - 1 - 2 - 3 - 4 with ends of different kinds: the shares are linear in between (gambler's ruin)."""
+    neighbour_NK = np.array([[1, 1], [0, 2], [1, 3], [2, 4], [3, 3]])
+    share = propagate(neighbour_NK, np.array([0, -1, -1, -1, 1]), 2)
+    assert np.allclose(share[:, 0], [1, 0.75, 0.5, 0.25, 0], atol=1e-3)
+
+
+def test_what_no_walk_can_reach_belongs_nowhere():
+    neighbour_NK = np.array([[1], [0], [3], [2]])
+    label, probability = winners(propagate(neighbour_NK, np.array([0, -1, -1, -1]), 1))
+    assert label.tolist() == [0, 0, -1, -1]
+    assert probability.tolist() == [1, 1, 0, 0]
+
+
+def test_a_picture_changes_sides_only_for_more_than_a_little():
+    share = np.array([[1, 0], [1, 0], [0, 1], [0.45, 0.55], [0.3, 0.7], [0.45, 0.55], [0.1, 0.0]], dtype=np.float32)
+    label, _ = winners(share)
+    before = np.array([7, 7, 4, 7, 7, -1, 7])
+    again, sure = winners(at_home(share, label, before))
+    assert again.tolist() == [0, 0, 1, 0, 1, 1, 0]
+    assert sure[3] == pytest.approx(0.45 + INERTIA)
+    assert sure[5] == pytest.approx(0.55)
+    assert at_home(share, label, np.full(7, -1)) is share
