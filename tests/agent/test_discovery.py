@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.agent.shapes import blobs
 SETTING = Setting(k=8, diffusion=4, selection="eom", min_cluster_size=0.6)
 
 
-def found(points_ND: Points, **options: object) -> Kinds:
+def found(points_ND: Points, **options: Any) -> Kinds:
     """With every observation weighing 1."""
     seen = Observations(points_ND, np.ones(len(points_ND), dtype=np.int64), min_samples=5, min_size=5)
     return discover(replace(seen, **options), neighbour_graph(points_ND, WANTED), SETTING)

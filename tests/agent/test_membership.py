@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.membership import SURE, aligned, majority, newest_members, with_leaders
-from storage.records import Assignments
+from storage.records import Assignments, ClusterRecord, ClusterState
 from tests.agent.shapes import assigned
 
 
@@ -15,12 +15,9 @@ from tests.agent.shapes import assigned
 @settings(max_examples=60, deadline=None)
 def test_in_the_order_of_another_window(before: dict[int, int], window: set[int], living: set[int]):
     ids_N = np.array(sorted(window), dtype=np.int64)
-    backwards = assigned(before)
-    order = np.arange(len(before))[::-1]
-    backwards = Assignments(*(column[order] for column in (
-        backwards.picture_N, backwards.cluster_N, backwards.probability_N, backwards.core_N
-    )))  # fmt: skip
-    found = aligned(backwards, ids_N, dict.fromkeys(living))
+    said = assigned(before)
+    backwards = Assignments(said.picture_N[::-1], said.cluster_N[::-1], said.probability_N[::-1], said.core_N[::-1])
+    found = aligned(backwards, ids_N, {i: ClusterRecord(i, ClusterState.ACTIVE) for i in living})
     expected = [before.get(i, -1) if before.get(i, -1) in living else -1 for i in ids_N.tolist()]
     assert found.cluster_N.tolist() == expected
     assert found.core_N.tolist() == [cluster >= 0 for cluster in expected]

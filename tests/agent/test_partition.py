@@ -18,7 +18,7 @@ def kinds(core: list[int], label: list[int], sure: list[float]) -> Kinds:
     return Kinds(
         core_N=np.array(core),
         label_N=np.array(label),
-        probability_N=sure_N / 2,
+        probability_N=(sure_N / 2).astype(np.float32),
         sure_N=sure_N,
         share_NK=np.zeros((len(core), 2), dtype=np.float32),
         persistence_K=np.array([0.5, 0.25], dtype=np.float32),

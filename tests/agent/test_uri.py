@@ -1,0 +1,27 @@
+"""Paths as text, and the frames of a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.uri import file_of, file_uri, frame_uri
+
+
+def test_a_path_is_its_text() -> None:
+    assert file_uri(Path("/a/b c/ü.jpg")) == "/a/b c/ü.jpg"
+
+
+def test_bytes_that_are_no_text_fit_a_database() -> None:
+    uri = file_uri(os.fsdecode(b"/a/\xff\xfe.jpg"))
+    assert uri == r"/a/\xff\xfe.jpg"
+    assert uri.encode("utf-8")
+
+
+@pytest.mark.parametrize("uri", ["/a/b.gif", "/a/b#2.gif"])
+def test_a_frame_lies_in_its_file(uri: str) -> None:
+    assert frame_uri(uri, 0) == uri
+    assert file_of(frame_uri(uri, 7)) == uri
+    assert frame_uri(uri, 7) != frame_uri(uri, 8)
