@@ -22,6 +22,7 @@ first, then round after round.
 * `split_f1`, `merge_f1`: events of the agent against the planted ones, right within PATIENCE rounds, of each kind once;
   all others count against it.
 * `split_parted`: share of the splits, planted or not, whose parts are not mostly of the same classes.
+* `merge_alike`: share of the merges, planted or not, of kinds that were mostly of a class which they had in common.
 * `split_undone`: share of the splits after which two of the parts were one again within UNDONE rounds.
 """
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 KEYS = (
     "id_retention", "id_retention_ever", "nmi", "nmi_scratch", "names_kept", "names_hold", "discovery_delay",
     "false_emergences_per_1000", "split_precision", "split_recall", "split_f1", "split_parted", "split_undone",
-    "merge_precision", "merge_recall", "merge_f1", "returned_with_old_id", "slept", "woke", "dormant", "dormant_right",
+    "merge_precision", "merge_recall", "merge_f1", "merge_alike", "returned_with_old_id", "slept", "woke", "dormant", "dormant_right",
     "revived", "revived_right", "drift",
 )  # fmt: skip
 
@@ -101,6 +102,7 @@ class Told:
     splits: list[Change] = field(default_factory=list)
     merges: list[Change] = field(default_factory=list)
     parted: list[bool] = field(default_factory=list)
+    alike: list[bool] = field(default_factory=list)
 
 
 class Run:
@@ -202,7 +204,9 @@ class Run:
                 self.told.splits.append(change(number, event, parts))
                 self.told.parted.append(len(set(parts)) > 1)
             elif event.type is EventType.ABSORBED:
-                self.told.merges.append(change(number, event, [before[kind] for kind in kinds if kind in before]))
+                parts = [before[kind] for kind in kinds if kind in before]
+                self.told.merges.append(change(number, event, parts))
+                self.told.alike.append(bool(frozenset[int].intersection(*parts)))
             elif event.type is EventType.EMERGED:
                 mine = now.get(event.cluster_id, frozenset())
                 others = [classes for kind, classes in now.items() if kind != event.cluster_id]
@@ -229,6 +233,7 @@ class Run:
             "split_parted": share(told.parted),
             "split_undone": share([undone(split, told.merges) for split in told.splits]),
             **scores("merge", told.merges, merges),
+            "merge_alike": share(told.alike),
             **self._returning.result(self._kind_of()),
             "nmi": round(statistics.fmean(one for one, _ in told.nmi), 4),
             "nmi_scratch": round(statistics.fmean(other for _, other in told.nmi), 4),
