@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 KEYS = (
     "id_retention", "id_retention_ever", "nmi", "nmi_scratch", "names_kept", "names_hold", "discovery_delay",
     "false_emergences_per_1000", "split_precision", "split_recall", "split_f1", "split_parted", "split_undone",
-    "merge_precision", "merge_recall", "merge_f1", "merge_alike", "returned_with_old_id", "slept", "woke", "dormant", "dormant_right",
-    "revived", "revived_right", "drift",
+    "merge_precision", "merge_recall", "merge_f1", "merge_alike", "returned_with_old_id", "slept", "woke",
+    "dormant", "dormant_right", "revived", "revived_right", "drift",
 )  # fmt: skip
 
 
@@ -206,7 +206,7 @@ class Run:
             elif event.type is EventType.ABSORBED:
                 parts = [before[kind] for kind in kinds if kind in before]
                 self.told.merges.append(change(number, event, parts))
-                self.told.alike.append(bool(frozenset[int].intersection(*parts)))
+                self.told.alike.append(len(parts) > 1 and bool(frozenset[int].intersection(*parts)))
             elif event.type is EventType.EMERGED:
                 mine = now.get(event.cluster_id, frozenset())
                 others = [classes for kind, classes in now.items() if kind != event.cluster_id]
