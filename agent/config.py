@@ -215,7 +215,7 @@ class AugmentConfig(Section):
     brightness: float = Field(0.4, ge=0, le=1, description="relative strength")
     contrast: float = Field(0.4, ge=0, le=1, description="relative strength")
     saturation: float = Field(0.2, ge=0, le=1, description="relative strength")
-    hue: float = Field(0.05, ge=0, le=0.5, description="largest turn of the colour circle")
+    hue: float = Field(0.02, ge=0, le=0.5, description="largest turn of the colour circle")
     grey: float = Field(0.2, ge=0, le=1, description="probability of dropping colour")
     blur: float = Field(0.2, ge=0, le=1, description="probability of blurring")
 

@@ -83,7 +83,7 @@ def test_one_matrix_equals_brightness_contrast_saturation_and_hue_one_after_the_
     draws = torch.rand(16, 6, generator=Generator().manual_seed(3))
     strength = [1 + s * (2 * d - 1) for s, d in zip((0.4, 0.4, 0.2), draws[7:10], strict=True)]
     brightness, contrast, saturation = (s.view(-1, 1, 1, 1) for s in strength)
-    turn = _hue_turn(0.05 * (2 * draws[10] - 1) * 2 * math.pi)
+    turn = _hue_turn(AugmentConfig().hue * (2 * draws[10] - 1) * 2 * math.pi)
     luma = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 
     expected = dull / 255 * brightness
