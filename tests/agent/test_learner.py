@@ -41,11 +41,11 @@ def learn(learner: Learner, start: int, stop: int, updates: int = 2) -> list[flo
 
 
 def test_learning_lowers_the_loss() -> None:
-    learner = new_learner(small_config(learner={"lr": 1e-3}))
-    losses = learn(learner, 0, 64, updates=10)
-    assert len(losses) == 80
-    # From the second batch on all steps are of 16 pictures, so their losses compare.
-    assert sum(losses[-10:]) < 0.9 * sum(losses[10:20])
+    learner = new_learner(small_config(learner={"lr": 3e-3}))
+    losses = learn(learner, 0, 64, updates=20)
+    assert len(losses) == 160
+    # From the second batch on all steps are of 16 pictures, so their losses compare; 0.69 to 0.78 with three seeds.
+    assert sum(losses[-20:]) < 0.9 * sum(losses[20:40])
 
 
 def test_a_first_batch_without_memory_and_a_last_one_that_is_short() -> None:
