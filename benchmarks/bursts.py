@@ -1,7 +1,7 @@
 """Whether bursts make kinds: streams of near copies, clustered with and without counting a burst as one observation.
 
     python -m benchmarks.bursts --json
-    python -m benchmarks.bursts --set digits --seed 0
+    python -m benchmarks.bursts --set digits --seed 0 --visits 30 --frames 48
 
 Each picture of a labelled set is a visit: a track of 1 to 16 slightly moved frames, as a camera makes them (`copies`).
 In `films` both films of the data folder, five frames a second, lie among stills of `tiny20`: each film is one class.
@@ -43,12 +43,6 @@ from benchmarks.trial import labelled
 CACHE = Path(tempfile.gettempdir()) / "taxon-embeddings"
 SETS = ("digits", "glyphs", "tiny20", "cifar10", "films")
 CLASSES = 10
-VISITS = 40
-"""Of each class."""
-
-FRAMES = 16
-"""Of the longest visit; each has 1 to so many."""
-
 STILLS = 60
 """Of each class, beside the films."""
 
@@ -61,7 +55,8 @@ Stream = tuple[NDArray[np.float32], NDArray[np.str_], NDArray[np.int64]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    runs = [one_run(name, int(seed)) for name in options.set.split(",") for seed in options.seed.split(",")]
+    lengths = (options.visits, options.frames)
+    runs = [one_run(name, int(seed), *lengths) for name in options.set.split(",") for seed in options.seed.split(",")]
     if options.json:
         print(json.dumps({**means(runs), "runs": runs}, indent=1))
     else:
@@ -82,9 +77,9 @@ def means(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
     }
 
 
-def one_run(name: str, seed: int) -> dict[str, Any]:
+def one_run(name: str, seed: int, visits: int, frames: int) -> dict[str, Any]:
     """One stream, clustered four times."""
-    innate_ND, class_N, visit_N = kept(name, seed)
+    innate_ND, class_N, visit_N = kept(name, seed, visits, frames)
     config = Config().cluster
     untracked = config.model_copy(update={"track": 0.0})
     alone = config.model_copy(update={"track": 0.0, "near_copy": 1.0})
@@ -110,23 +105,23 @@ def clustered(config: ClusterConfig, innate_ND: NDArray[np.float32], class_N: ND
 # -------------------------------------------------------------------- streams
 
 
-def kept(name: str, seed: int) -> Stream:
+def kept(name: str, seed: int, visits: int, frames: int) -> Stream:
     """The stream of a set, embedded once and kept in a file."""
-    path = CACHE / f"bursts-{name}-{CLASSES}x{VISITS}x{FRAMES}-{seed}.npz"
+    path = CACHE / f"bursts-{name}-{CLASSES}x{visits}x{frames}-{seed}.npz"
     if not path.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        innate_ND, class_N, visit_N = films(seed) if name == "films" else copies(name, seed)
+        innate_ND, class_N, visit_N = films(seed) if name == "films" else copies(name, seed, visits, frames)
         np.savez(path, innate_ND=innate_ND, class_N=class_N, visit_N=visit_N)
     with np.load(path) as stored:
         return stored["innate_ND"], stored["class_N"], stored["visit_N"]
 
 
-def copies(name: str, seed: int) -> Stream:
+def copies(name: str, seed: int, visits: int, frames: int) -> Stream:
     """Each picture as a track of near copies, of a length by chance."""
-    pictures, see = load(name, CLASSES, VISITS, seed), eye()
-    length_V = np.random.default_rng(seed).integers(1, FRAMES + 1, len(pictures))
-    tracks = [see(pictures[start : start + AT_ONCE], FRAMES) for start in range(0, len(pictures), AT_ONCE)]
-    track_VFD = np.concatenate(tracks).reshape(len(pictures), FRAMES, -1)
+    pictures, see = load(name, CLASSES, visits, seed), eye()
+    length_V = np.random.default_rng(seed).integers(1, frames + 1, len(pictures))
+    tracks = [see(pictures[start : start + AT_ONCE], frames) for start in range(0, len(pictures), AT_ONCE)]
+    track_VFD = np.concatenate(tracks).reshape(len(pictures), frames, -1)
     innate_ND = np.concatenate([track[:length] for track, length in zip(track_VFD, length_V, strict=True)])
     class_V = np.array([picture.label for picture in pictures])
     return innate_ND, np.repeat(class_V, length_V), np.repeat(np.arange(len(pictures)), length_V)
@@ -177,6 +172,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bursts", description=__doc__.splitlines()[0])
     parser.add_argument("--set", default=",".join(SETS), help="several with commas")
     parser.add_argument("--seed", default="0,1,2", help="several with commas")
+    parser.add_argument("--visits", type=int, default=40, help="of each class, but for films")
+    parser.add_argument("--frames", type=int, default=16, help="of the longest visit; each has 1 to so many")
     parser.add_argument("--json", action="store_true")
     return parser
 

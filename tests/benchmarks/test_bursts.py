@@ -15,17 +15,17 @@ from benchmarks.datasets import DatasetAbsent, datasets_folder
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bursts, "CACHE", tmp_path / "cache")
-    for name, value in {"CLASSES": 3, "VISITS": 6, "FRAMES": 4, "STILLS": 2, "AT_ONCE": 7}.items():
+    for name, value in {"CLASSES": 3, "STILLS": 2, "AT_ONCE": 7}.items():
         monkeypatch.setattr(bursts, name, value)
 
 
 def test_a_visit_is_a_track_of_near_copies(capsys: pytest.CaptureFixture[str]) -> None:
-    assert bursts.main(["--set", "digits", "--seed", "0", "--json"]) == 0
+    assert bursts.main(["--set", "digits", "--seed", "0", "--visits", "6", "--frames", "4", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     (run,) = result["runs"]
     assert (run["visits"], run["classes"]) == (18, 3)
     assert set(result["digits"]) == set(bursts.KEYS)
-    innate_ND, class_N, visit_N = bursts.kept("digits", 0)
+    innate_ND, class_N, visit_N = bursts.kept("digits", 0, 6, 4)
     assert run["pictures"] == len(visit_N) > 18
     length_V = np.bincount(visit_N)
     assert 1 <= length_V.min() <= length_V.max() <= 4
