@@ -194,7 +194,7 @@ class Agent:
         worker = TrainWorker(
             learner, self._store, self._queries, embedding, self._config, self._checkpoints, stop=self._stop.is_set
         )
-        if worker.restore():
+        if worker.begin():
             log.info("learning goes on", learned_through=worker.learned_through)
         return worker
 

@@ -52,6 +52,12 @@ def autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """Inside of `autocast`, which computes products in bfloat16 whatever they are given: float32 stays float32."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
+
+
 def upload(x: Tensor, device: torch.device) -> Tensor:
     """`x` on `device`; to CUDA through pinned memory, so that the copy overlaps with what is being computed."""
     if device.type == "cuda" and x.device == HOST:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -59,7 +59,7 @@ class EmbedWorker:
         self._lock = threading.Lock()
         self._order: tuple[int, nn.Module, NDArray[np.int64]] | None = None
         self._version: int | None = None
-        self._todo: Iterator[NDArray[np.int64]] = iter(())
+        self._todo: list[NDArray[np.int64]] = []
         self.beat = time.monotonic()
         self.stored = 0
 
@@ -120,7 +120,7 @@ class EmbedWorker:
 
     @property
     def building(self) -> bool:
-        return self._version is not None or self._order is not None
+        return self._order is not None or self._version is not None  # in this order: one becomes the other
 
     def build(self, version: int, tail: nn.Module, window_N: NDArray[np.int64]) -> None:
         """Embed the window's pictures under `version`, whose row is `building`, then publish it.
@@ -142,11 +142,12 @@ class EmbedWorker:
         if self._version is None:
             self._begin()
         assert self._version is not None
-        chunk = next(self._todo, None)
-        if chunk is not None:
-            self._embed_again(self._version, chunk)
+        if self._todo:
+            self._embed_again(self._version, self._todo[-1])
+            self._todo.pop()  # not before: what could not be written is done again
             return
-        self._store.publish_version(self._version)
+        if self._queries.ready_version() != self._version:  # an attempt before this one may have got so far
+            self._store.publish_version(self._version)
         self._embedder.keep_only(self._version)
         self._catch_up.begin(self._version)
         log.info("encoder version published", version=self._version)
@@ -157,9 +158,19 @@ class EmbedWorker:
             assert self._order is not None
             version, tail, window_N = self._order
             self._embedder.add_tail(version, tail)
-            missing_N = self._queries.unembedded(version, window_N)
-            self._todo = iter(np.array_split(missing_N, max(1, -(-len(missing_N) // self._batch))))
+            missing_N = self._missing(version, window_N)
+            self._todo = np.array_split(missing_N, max(1, -(-len(missing_N) // self._batch)))[::-1]
             self._version, self._order = version, None
+
+    def _missing(self, version: int, window_N: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Pictures of the window, and those stored since it was chosen, that have no vector under the version."""
+        missing, last = [self._queries.unembedded(version, window_N)], -1
+        through = int(window_N.max(initial=0))
+        while through != last:
+            last = through
+            later_N, through = self._queries.lacking(version, last)
+            missing.append(later_N)
+        return np.concatenate(missing)
 
     def _embed_again(self, version: int, ids_N: NDArray[np.int64]) -> None:
         thumbnails = self._queries.thumbnails(ids_N.tolist())

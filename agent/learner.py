@@ -91,6 +91,7 @@ class Learner:
         self._probes = Probes(encoder.new_tail().requires_grad_(False))
         self._bad_steps = 0
         self._drift = 0.0
+        self._drift_after: int | None = None
         self._ewc_ratio = 0.0
         self.steps = 0
         self.learned_through = 0
@@ -207,13 +208,15 @@ class Learner:
     def _advance(self) -> None:
         protects = self._config.ewc.strength > 0 and self._consolidation.ewc.anchored
         ewc = self._consolidation.ewc if protects else None
-        if self.steps % MEASURE_EVERY == 0:
+        measured = self.steps % MEASURE_EVERY == 0
+        if measured:
             self._ewc_ratio = self._student.advance_measured(self.steps, ewc)
-            self.drift()
         else:
             self._student.advance(self.steps, ewc)
         self.steps += 1
         self.unpublished = True
+        if measured:
+            self.drift()
 
     def _losses_of_samples(self, model: nn.Module) -> Iterator[Tensor]:
         """The objective of replayed pictures, some at a time, against targets that stay fixed (for EWC's Fisher)."""
@@ -260,11 +263,21 @@ class Learner:
         self._draw_probes(anew=True)
 
     def drift(self) -> float:
-        """1 - mean cosine between the teacher and its last published state, on the probe pictures."""
-        drift = self._probes.drift_of(self.teacher)
-        if drift is not None:
-            (self._drift,) = host_values([drift])
+        """1 - mean cosine between the teacher and its last published state, on the probe pictures.
+
+        Asked again before the next step it costs nothing.
+        """
+        if self._drift_after != self.steps:
+            drift = self._probes.drift_of(self.teacher)
+            if drift is not None:
+                (self._drift,) = host_values([drift])
+            self._drift_after = self.steps
         return self._drift
+
+    @property
+    def sound(self) -> bool:
+        """The last step was finite, and so is what the teacher makes of the probes: it may be kept and published."""
+        return self._bad_steps == 0 and math.isfinite(self.drift())
 
     def mark_published(self) -> None:
         """The teacher, as it is now, has become an encoder version; drift starts from here, on new probes."""
@@ -283,6 +296,7 @@ class Learner:
     def _set_probes(self, pictures: Pictures) -> None:
         pixels = upload(pictures.pixels_NCHW, self._device)
         self._probes.set_pictures(pictures.shas, self._trunk_of(whole_view(pixels, self._image_px)))
+        self._drift_after = None
 
     # ---------------------------------------------------------------- state
 

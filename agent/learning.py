@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.config import LearnerConfig
-from agent.publication import publication_was_cut_off
+from agent.publication import publication_waits
 from storage.queries import Queries
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class Learning:
         return not self._something_waits(worker) and (worker is None or not worker.unpublished)
 
     def _something_waits(self, worker: TrainWorker | None) -> bool:
-        """Pictures to learn from, or a version that a kill kept from becoming ready."""
-        return self._unlearned(worker) > 0 or (worker is None and publication_was_cut_off(self._queries))
+        """Pictures to learn from, or what was learned before a stop and is not published."""
+        return self._unlearned(worker) > 0 or (worker is None and publication_waits(self._queries))
 
     def step(self, *, draining: bool) -> bool:
         """One batch, if there is one; False when there is nothing to do now.

@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from agent.config import ReplayConfig
+from agent.errors import ConfigError
 from agent.reservoir import BalancedReservoir
 
 UNASSIGNED = -1
+# Pictures without which there is nothing to mix into a batch.
+FEWEST = 8
 OUTLINE_PX = 16
 """Side of the grey miniatures by which it is told whether two pictures look the same."""
 LEAST_CONTRAST = 1.0
@@ -86,11 +89,19 @@ class Replay:
     Attributes:
         repeats: sha256 of a kept picture -> how many near duplicates of it were turned away.
         left: the same of pictures that were kept once, until somebody clears it.
+
+    Raises:
+        ConfigError: the bytes are too few for a memory.
     """
 
     def __init__(self, config: ReplayConfig, side_px: int, dim: int, generator: Generator) -> None:
         bytes_each = 3 * side_px**2 + 4 * (dim + OUTLINE_PX**2 + 1) + 2 * 8
         self.capacity = min(config.capacity, config.capacity_mb * 2**20 // bytes_each)
+        if self.capacity < FEWEST:
+            raise ConfigError(
+                f"replay.capacity_mb={config.capacity_mb} is too little for {FEWEST} pictures of {side_px} px; "
+                f"set it to {1 + FEWEST * bytes_each // 2**20} or more"
+            )
         self._config = config
         self._generator = generator
         self._recent_room = round(self.capacity * config.recent_share)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from agent.device import full_precision
 from agent.objective import Objective, ProjectionHead
 
 
@@ -40,7 +41,8 @@ def nt_xent(first_ND: Tensor, second_ND: Tensor, temperature: float, never_negat
     """
     pictures = len(first_ND)
     z_MD = F.normalize(torch.cat([first_ND, second_ND]).float(), dim=1)
-    logits_MM = z_MD @ z_MD.T / temperature
+    with full_precision(z_MD.device):
+        logits_MM = z_MD @ z_MD.T / temperature
     index_M = torch.arange(2 * pictures, device=z_MD.device)
     partner_M = index_M.roll(pictures)
     left_out_MM = index_M.view(-1, 1) == index_M
@@ -62,13 +64,10 @@ def nt_xent_of_each(
     others_MD = F.normalize(others_MD.float(), dim=1)
     positive_B1 = (first_BD * second_BD).sum(dim=1, keepdim=True)
     none = torch.zeros(len(first_BD), dtype=torch.long, device=first_BD.device)
+    with full_precision(first_BD.device):
+        cosines = [(z_BD @ others_MD.T).masked_fill(~negative_BM, float("-inf")) for z_BD in (first_BD, second_BD)]
     of_both = [
-        F.cross_entropy(
-            torch.cat([positive_B1, (z_BD @ others_MD.T).masked_fill(~negative_BM, float("-inf"))], dim=1)
-            / temperature,
-            none,
-            reduction="none",
-        )
-        for z_BD in (first_BD, second_BD)
+        F.cross_entropy(torch.cat([positive_B1, cosine_BM], dim=1) / temperature, none, reduction="none")
+        for cosine_BM in cosines
     ]
     return (of_both[0] + of_both[1]) / 2

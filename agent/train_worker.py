@@ -21,7 +21,7 @@ from agent.embed_worker import EmbedWorker
 from agent.encoder import square
 from agent.learner import Diverged, Learner, Observation, Step, never
 from agent.moments import captured_s
-from agent.publication import PUBLISHING, publication_was_cut_off
+from agent.publication import PUBLISHING, UNPUBLISHED, publication_was_cut_off
 from agent.thumbnail import pixels_of
 from agent.window import choose_window
 from storage.queries import Queries
@@ -32,6 +32,9 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 CHECKPOINT_S = 300.0
+FORGOTTEN = "forgotten_in_checkpoints"
+"""State key: the last event of forgetting that the checkpoints know of."""
+
 FILL_S = 2.0
 """How long an incomplete batch waits for more pictures before it is learned from as it is."""
 
@@ -71,7 +74,8 @@ class TrainWorker:
         self._saved_at = clock()
         self._failures = 0
         self._balanced_by = 0
-        self._forgotten_through = queries.last_forgotten()
+        noted = queries.state(FORGOTTEN)
+        self._forgotten_through = noted if isinstance(noted, int) else 0
         self.unpublished: bool = learner.unpublished
         self.learned_through: int = learner.learned_through
 
@@ -89,7 +93,6 @@ class TrainWorker:
             return self._publish_if_due(draining)
         try:
             self._learn(batch) if batch else self._rehearse()
-            self._failures = 0
         except Diverged as error:
             self._roll_back(str(error))
         if self._clock() - self._saved_at > CHECKPOINT_S:
@@ -120,8 +123,8 @@ class TrainWorker:
         gone = sorted(set(remembered) - self._queries.existing(remembered).keys())
         if gone:
             self._learner.forget(gone)
-            self.save(keep=1)
             log.info("forgotten for good", pictures=len(gone))
+        self.save(keep=1)  # an older checkpoint may name what has left the memory since
 
     def _refresh_kinds(self) -> None:
         """After each round the replay buffer is told what belongs where, for its balance."""
@@ -215,10 +218,11 @@ class TrainWorker:
         if not self.unpublished or self._embedding.building:
             return False
         waited = self._clock() - self._published_at > self._config.publish.every_s
-        if draining or waited or self._learner.drift() > self._config.publish.drift:
-            self._publish()
-            return True
-        return False
+        due = draining or waited or self._learner.drift() > self._config.publish.drift
+        if not (due and self._made_sound() and self.unpublished):
+            return False
+        self._publish()
+        return True
 
     def _publish(self) -> None:
         """Number, checkpoint under that number, vectors, ready: a number never points to other weights than its own."""
@@ -258,8 +262,15 @@ class TrainWorker:
     # ---------------------------------------------------------------- checkpoints
 
     def save(self, keep: int = 2) -> None:
-        """Write the learner's whole state under a temporary name, then rename; keep the last ones."""
+        """Write the learner's whole state under a temporary name, then rename; keep the last ones.
+
+        Not of steps that were not finite: these are gone back behind first.
+        """
         self.forget_what_is_gone()
+        if self._learner.sound:
+            self._failures = 0
+        elif not self._made_sound():
+            return
         self._store.note_repeats(self._learner.repeats())
         self._learner.mark_repeats_noted()
         tensors, meta = self._learner.state_dict()
@@ -268,11 +279,28 @@ class TrainWorker:
         name = checkpoint.learner_name(self._learner.steps)
         checkpoint.save(self._checkpoints, name, tensors, meta)
         checkpoint.prune(self._checkpoints, checkpoint.LEARNER, keep=keep, last=name)
-        self._store.set_state("learned_through", self.learned_through)
+        self._store.set_states(
+            {
+                "learned_through": self.learned_through,
+                UNPUBLISHED: self._learner.unpublished,
+                FORGOTTEN: self._forgotten_through,
+            }
+        )
         self._saved_at = self._clock()
 
+    def begin(self) -> bool:
+        """Go on from the newest whole checkpoint; False when there was none, and this is the first.
+
+        Raises:
+            EncoderError: it is of another network.
+        """
+        if self.restore():
+            return True
+        self.save()  # what to go back to, should the first steps not be finite
+        return False
+
     def restore(self) -> bool:
-        """Go on from the newest whole checkpoint; False when there is none.
+        """Back to the newest whole checkpoint; False when there is none.
 
         Raises:
             EncoderError: it is of another network.
@@ -292,12 +320,18 @@ class TrainWorker:
     def _observations_by_sha(self, shas: Sequence[str]) -> list[Observation]:
         return [self._observation(picture) for picture in self._queries.pictures_by_sha(shas)]
 
+    def _made_sound(self) -> bool:
+        """False where the learner is not, and no checkpoint is either."""
+        if not self._learner.sound:
+            self._roll_back("the last step was not finite")
+        return self._learner.sound
+
     def _roll_back(self, why: str) -> None:
-        """Back to the last checkpoint, and past the batches in between: pause when that happens again at once."""
+        """Back to the last checkpoint, and past the batches in between: pause at the third time without a save."""
         self._tell()
         self._failures += 1
-        through = self._learner.learned_through
+        through = max(self.learned_through, self._learner.learned_through)
         log.error("learning diverged, going back to the last checkpoint", why=why)
         if not self.restore() or self._failures >= 3:
             self._store.add_events([Event(EventType.PAUSED, detail={"reason": f"learning diverged: {why}"})])
-        self.learned_through = through
+        self.learned_through = self._learner.learned_through = through

@@ -155,3 +155,53 @@ def test_the_archive_is_embedded_under_the_new_version_while_nothing_arrives(
     assert ids.tolist() == list(range(1, 10))
     assert learned is not None
     assert (learned == version).all()
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch, store: Store, name: str, *, after: bool = False) -> None:
+    """The next call of a method of the store fails, before or after its work is done."""
+    whole, failures = getattr(store, name), [OperationalError("INSERT", {}, Exception("disk is full"))]
+
+    def once(*arguments: Any) -> Any:
+        done = whole(*arguments) if after or not failures else None
+        if failures:
+            raise failures.pop()
+        return done
+
+    monkeypatch.setattr(store, name, once)
+
+
+@pytest.mark.parametrize(("method", "after"), [("add_embeddings", False), ("publish_version", True)])
+def test_a_write_that_fails_while_a_version_is_built_is_done_again(
+    worker: EmbedWorker,
+    inbox: Inbox,
+    store: Store,
+    queries: Queries,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    after: bool,
+) -> None:
+    worker.see(send(inbox, *[frame(seed) for seed in range(6)]))
+    version = store.begin_version("", {})
+    failing_once(monkeypatch, store, method, after=after)
+    worker.build(version, nn.Identity(), np.arange(1, 7))
+    failures = 0
+    while worker.building:
+        try:
+            worker.build_some()
+        except OperationalError:
+            failures += 1
+    assert failures == 1
+    assert queries.ready_version() == version
+    assert len(queries.unembedded(version, np.arange(1, 7))) == 0
+
+
+def test_what_is_stored_while_a_version_is_handed_over_gets_its_vector_too(
+    worker: EmbedWorker, inbox: Inbox, store: Store, queries: Queries
+) -> None:
+    worker.see(send(inbox, *[frame(seed) for seed in range(6)]))
+    version = store.begin_version("", {})
+    worker.build(version, nn.Identity(), np.arange(1, 7))
+    worker.see(send(inbox, frame(7), frame(8)))
+    while worker.building:
+        worker.build_some()
+    assert len(queries.unembedded(version, np.arange(1, 9))) == 0

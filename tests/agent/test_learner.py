@@ -327,3 +327,41 @@ def test_no_tensor_is_made_on_the_default_device(objective: str) -> None:
 def test_embedding_alone_never_imports_avalanche() -> None:
     script = "import sys, agent.encoder, agent.embedder; sys.exit('avalanche' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_it_is_sound_while_steps_are_finite_and_so_is_what_the_teacher_sees() -> None:
+    learner = new_learner()
+    assert learner.sound
+    learner.observe(STREAM[:8], 1)
+    assert learner.sound
+    head = weights_of(learner._student.objective)
+    poison(learner)
+    learner.rehearse(1)
+    assert not learner.sound
+    learner._student.objective.load_state_dict(head)
+    learner.rehearse(1)
+    assert learner.sound
+    with torch.no_grad():
+        next(learner.teacher.parameters()).fill_(math.nan)
+    learner.rehearse(1)
+    assert not learner.sound
+
+
+def test_drift_is_measured_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = new_learner()
+    learner.observe(STREAM[:8], 1)
+    asked: list[object] = []
+    drift_of = learner._probes.drift_of
+
+    def noted(teacher: torch.nn.Module) -> Tensor | None:
+        asked.append(teacher)
+        return drift_of(teacher)
+
+    monkeypatch.setattr(learner._probes, "drift_of", noted)
+    before = [learner.drift() for _ in range(5)]
+    assert len(asked) <= 1
+    learner.rehearse(1)
+    after = [learner.drift() for _ in range(5)]
+    assert len(asked) <= 2
+    assert len({*before}) == len({*after}) == 1
+    assert before[0] != after[0]

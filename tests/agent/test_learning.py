@@ -22,7 +22,9 @@ def new_learning(store: Store, queries: Queries, folder: Path, views_per_picture
     embedding: Any = Embedding()
 
     def build() -> TrainWorker:
-        return TrainWorker(learners.new_learner(config), store, queries, embedding, config, folder)
+        worker = TrainWorker(learners.new_learner(config), store, queries, embedding, config, folder)
+        worker.begin()
+        return worker
 
     return Learning(config.learner, queries, build)
 
@@ -110,3 +112,22 @@ def test_pausing_is_seen_within_a_second(store: Store, queries: Queries) -> None
     assert paused()
     now[0] += 1.1
     assert not paused()
+
+
+def test_what_was_learned_before_a_stop_is_published_after_it(store: Store, queries: Queries, tmp_path: Path) -> None:
+    learning = new_learning(store, queries, tmp_path, views_per_picture=8)
+    store.add([stored(n) for n in range(16)])
+    deadline = time.monotonic() + 120
+    while learning.debt_views:
+        assert time.monotonic() < deadline
+        if not learning.step(draining=False):
+            time.sleep(0.01)
+    learning.save()
+    assert queries.building_version() is None
+    again = new_learning(store, queries, tmp_path, views_per_picture=8)
+    assert not again.done
+    finish(again)
+    version = queries.building_version()
+    assert version == 2
+    store.publish_version(version)
+    assert new_learning(store, queries, tmp_path, views_per_picture=8).done

@@ -11,6 +11,7 @@ import torch
 from torch import Generator
 
 from agent.config import ReplayConfig
+from agent.errors import ConfigError
 from agent.replay import OUTLINE_PX, Observation, Replay, outlines
 
 SIDE_PX = 8
@@ -34,6 +35,14 @@ def test_half_is_the_newest_and_half_from_all_before() -> None:
     shas = {int(sha) for sha in replay.sample(8).shas}
     assert {96, 97, 98, 99} < shas
     assert all(number < 96 for number in shas - {96, 97, 98, 99})
+
+
+def test_too_few_bytes_for_a_memory_are_refused_with_the_remedy() -> None:
+    with pytest.raises(
+        ConfigError, match=r"replay\.capacity_mb=1 is too little for 8 pictures of 746 px; set it to 13"
+    ):
+        Replay(ReplayConfig(capacity_mb=1), 746, 64, Generator().manual_seed(0))
+    assert Replay(ReplayConfig(capacity_mb=13), 746, 64, Generator().manual_seed(0)).capacity == 8
 
 
 def test_bytes_are_bounded_too() -> None:

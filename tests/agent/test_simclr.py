@@ -96,3 +96,13 @@ def test_the_objective_is_nt_xent_of_what_its_head_projects() -> None:
     shares = [objective.of_each(views[:, rows].flatten(0, 1), targets, rows, mask) for rows in groups]
     assert float(torch.cat(shares).mean().detach()) == pytest.approx(float(loss.detach()), rel=1e-5)
     assert not targets.requires_grad
+
+
+def test_it_is_computed_in_full_precision_where_networks_are_not() -> None:
+    first, second = two_views(8, 16)
+    others = torch.cat([first, second])
+    negative = ~torch.eye(8, dtype=torch.bool).repeat(1, 2)
+    exact = nt_xent(first, second, 0.1), nt_xent_of_each(first, second, others, negative, 0.1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(nt_xent(first, second, 0.1), exact[0])
+        assert torch.equal(nt_xent_of_each(first, second, others, negative, 0.1), exact[1])

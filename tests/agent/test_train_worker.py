@@ -370,3 +370,94 @@ def test_divergence_goes_back_to_the_checkpoint_and_then_pauses(
     assert worker.learned_through == 24
     assert [event.type for event in queries.history()] == [EventType.PAUSED]
     assert queries.paused()
+
+
+def breaking(
+    store: Store, queries: Queries, embedding: Embedding, folder: Path, clock: Clock, views_per_picture: float
+) -> TrainWorker:
+    """Its steps are so large that one breaks the weights, and those after it are not finite."""
+    config = learners.small_config(learner={"views_per_picture": views_per_picture, "lr": 1e12})
+    seeing: Any = embedding
+    return TrainWorker(learners.new_learner(config), store, queries, seeing, config, folder, clock)
+
+
+def test_what_is_not_finite_is_neither_kept_nor_published(
+    store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    worker = breaking(store, queries, embedding, tmp_path, clock_s, views_per_picture=6)
+    assert not worker.begin()
+    store.add([stored(n) for n in range(8)])
+    assert worker.step(draining=True)
+    assert not worker._learner.sound, "a finite step, and two that are not: too few to give up"
+    while worker.step(draining=True):
+        pass
+    worker.save()
+    assert worker.learned_through == 8
+    assert embedding.built == []
+    assert queries.building_version() is None
+    kept = checkpoint.newest(tmp_path, checkpoint.LEARNER)
+    assert kept is not None
+    assert all(bool(tensor.isfinite().all()) for tensor in kept.tensors.values() if tensor.is_floating_point())
+    assert (kept.meta["steps"], kept.meta["learned_through"]) == (0, 8)
+
+
+def test_a_learner_that_breaks_at_once_is_paused_however_few_updates_a_batch_pays_for(
+    store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
+) -> None:
+    worker = breaking(store, queries, embedding, tmp_path, clock_s, views_per_picture=3)
+    worker.begin()
+    store.add([stored(n) for n in range(160)])
+    while not queries.paused() and worker.learned_through < 160:
+        assert worker.step()
+    assert queries.paused()
+    assert embedding.built == []
+
+
+def test_rehearsal_that_diverges_leaves_the_cursor_where_it_was(
+    worker: TrainWorker, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.begin()
+    store.add([stored(n) for n in range(16)])
+    while worker.step():
+        pass
+
+    def diverge(*_: object) -> None:
+        raise Diverged("loss is nan")
+
+    for name in ("observe", "rehearse"):
+        monkeypatch.setattr(worker._learner, name, diverge)
+    store.add([stored(n) for n in range(16, 24)])
+    assert worker.step()
+    monkeypatch.setattr(worker, "_next_batch", lambda _: [])
+    monkeypatch.setattr(TrainWorker, "_may_rehearse", True)
+    assert worker.step()
+    assert worker.learned_through == worker._learner.learned_through == 24
+
+
+def test_what_people_had_forgotten_leaves_older_checkpoints_too(
+    store: Store, queries: Queries, embedding: Any, tmp_path: Path, clock_s: Clock
+) -> None:
+    """Of what is remembered no more, only the checkpoint before the newest still speaks."""
+    config = learners.small_config(learner={"views_per_picture": 0.1}, replay={"capacity": 8})
+    worker = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)
+
+    def named(sha256: str) -> bool:
+        return any(sha256.encode() in path.read_bytes() for path in tmp_path.glob("*.json"))
+
+    store.add([stored(n) for n in range(40)])
+    while worker.step():
+        pass
+    worker.save()
+    early = set(worker._learner._replay.shas)
+    store.add([stored(n) for n in range(40, 200)])
+    while worker.step():
+        pass
+    worker._learner.steps += 1  # each checkpoint has the name of its step
+    worker.save()
+    gone = next(iter(early - set(worker._learner.remembered())))
+    assert named(gone), "by the checkpoint before the newest"
+    store.forget([gone], "anna")
+    again = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)
+    assert again.begin()
+    again.step()
+    assert not named(gone)
