@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from agent.calibration import stated
 from agent.graph import nearest
 from agent.inquiries import Inquiry, as_values, of_values
+from agent.observed import Embedded
 from agent.partition import NONE
 from agent.propagation import Labels
 from agent.space import Points, Space, fit_space
@@ -139,20 +140,20 @@ class Electorate:
         """The kind (M,) for which most of the neighbours of each vote, and their share."""
         space, points_VP, kinds_K, number_V = self._voters
         votes_MK = np.zeros((len(ids_M), len(kinds_K)), dtype=np.float32)
-        known_M, innate_MD = self._queries.innate(ids_M)
-        row_MN, _ = nearest(points_VP, space.project(innate_MD, None), NEIGHBOURS)
+        known = Embedded(*self._queries.innate(ids_M), None).finite()
+        row_MN, _ = nearest(points_VP, space.project(known.innate_ND, None), NEIGHBOURS)
         of_kind_MK = (number_V[row_MN][:, :, None] == np.arange(len(kinds_K))).mean(axis=1)
-        votes_MK[np.searchsorted(ids_M, known_M)] = of_kind_MK
+        votes_MK[np.searchsorted(ids_M, known.ids_N)] = of_kind_MK
         return kinds_K[votes_MK.argmax(axis=1)], votes_MK.max(axis=1)
 
     @cached_property
     def _voters(self) -> tuple[Space, Points, Labels, Labels]:
         """Their space and places in it (V, P), the kinds that they are of (K,), and which of these each is of (V,)."""
-        ids_V, innate_VD = self._queries.innate(self._asked.picture_N)
-        cluster_V = self._asked.cluster_N[np.isin(self._asked.picture_N, ids_V)]
+        known = Embedded(*self._queries.innate(self._asked.picture_N), None).finite()
+        cluster_V = self._asked.cluster_N[np.isin(self._asked.picture_N, known.ids_N)]
         kinds_K, number_V = np.unique(cluster_V, return_inverse=True)
-        space = fit_space(innate_VD, None, DIMS)
-        return space, space.project(innate_VD, None), kinds_K, number_V
+        space = fit_space(known.innate_ND, None, DIMS)
+        return space, space.project(known.innate_ND, None), kinds_K, number_V
 
 
 def joined(*parts: Assignments) -> Assignments:

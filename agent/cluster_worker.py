@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from multiprocessing.synchronize import Event as ProcessEvent
 
@@ -50,6 +49,11 @@ LOOK_S = 1.0
 IDLE = ("idle", "drain", "requested")
 NONE = -1
 
+CHOICE = "clusterer"
+"""State key: the parameters that the last round was made with."""
+SHIFT = "shift_seen"
+"""State key: the last event of a shift that a round has taken note of."""
+
 
 class ClusterWorker:
     """Decides when a round is due and carries it from embeddings to the one row that makes it visible.
@@ -80,11 +84,13 @@ class ClusterWorker:
         self._ids_N, self._key_N = queries.window_keys()
         self._kind_of: dict[int, int] = {}
         self._fit_version, self._voted_through = 0, 0
-        last = queries.last_clustering()
-        self._shift, self._strangers = queries.last_shift(until=last.at) if last else 0, 0
-        state = queries.state("clusterer")
+        shift, state = queries.state(SHIFT), queries.state(CHOICE)
+        self._shift, self._strangers = shift if isinstance(shift, int) else 0, 0
         if isinstance(state, dict):
-            clusterer.load_state_dict(state)
+            try:
+                clusterer.load_state_dict(state)
+            except ValueError as error:
+                log.warning("parameters are chosen anew", why=str(error))
 
     def step(self, *, draining: bool = False) -> bool:
         """A round if one is due, else votes for what has arrived since and beyond the window, else a piece of the map.
@@ -146,9 +152,7 @@ class ClusterWorker:
 
     def _requested_after(self, last: ClusteringRow | None) -> bool:
         requested = self._queries.state(RECLUSTER)
-        if not isinstance(requested, str):
-            return False
-        return last is None or datetime.fromisoformat(requested) > last.at
+        return isinstance(requested, int) and (last.id if last else 0) <= requested
 
     # ---------------------------------------------------------------- one round
 
@@ -202,11 +206,11 @@ class ClusterWorker:
             voters=self._voters(result.assignments),
             near=self._clusterer.near(np.where(result.assignments.core_N, result.assignments.cluster_N, NONE)),
         )
-        clustering_id = self._store.add_clustering(clustering, base=base, kept=as_values(pending))
+        kept = {**as_values(pending), SHIFT: shift, CHOICE: self._clusterer.state_dict()}
+        window = partition.ids_N.tolist()
+        clustering_id = self._store.add_clustering(clustering, base=base, kept=kept, window=window)
         self._beyond.begin(pending)
         self._shift, self._strangers = shift, 0
-        self._store.set_window(partition.ids_N.tolist())
-        self._store.set_state("clusterer", self._clusterer.state_dict())
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
         sizes = {"pictures": len(partition.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
         log.info("round", clustering=clustering_id, reason=reason, **sizes)
@@ -235,10 +239,18 @@ class ClusterWorker:
         Raises:
             Outdated: when another is ready by now, since this one's vectors may be gone.
         """
-        embedded = Embedded(*self._queries.embeddings(ids_N, version))
+        embedded = self._embedded(version, ids_N)
         if version != self._queries.ready_version():
             raise Outdated("another encoder version is ready; cluster with that one")
         return embedded
+
+    def _embedded(self, version: int, ids_N: NDArray[np.int64]) -> Embedded:
+        embedded = Embedded(*self._queries.embeddings(ids_N, version))
+        finite = embedded.finite()
+        if len(finite.ids_N) < len(embedded.ids_N):
+            broken = np.setdiff1d(embedded.ids_N, finite.ids_N).tolist()
+            log.error("vectors that are not finite are left out; `forget` these pictures", pictures=broken)
+        return finite
 
     # ---------------------------------------------------------------- votes
 
@@ -258,10 +270,11 @@ class ClusterWorker:
         return joined(inside, self._vote(outside_N))
 
     def _vote(self, ids_N: NDArray[np.int64]) -> Assignments:
-        ids_M, innate_MD, learned_MD = self._queries.embeddings(ids_N, self._fit_version)
-        label_M, probability_M = self._clusterer.vote(innate_MD, learned_MD)
+        seen = self._embedded(self._fit_version, ids_N)
+        label_M, probability_M = self._clusterer.vote(seen.innate_ND, seen.learned_ND)
         cluster_M = np.array([self._kind_of[label] for label in label_M.tolist()], dtype=np.int64)
-        return Assignments(ids_M, cluster_M, probability_M.astype(np.float32), np.zeros(len(ids_M), dtype=bool))
+        nobody_M = np.zeros(len(cluster_M), dtype=np.bool_)
+        return Assignments(seen.ids_N, cluster_M, probability_M.astype(np.float32), nobody_M)
 
     def _vote_between(self) -> bool:
         """Give arrivals the kind that their neighbours vote for, at once; without one they wait for the round."""

@@ -347,6 +347,6 @@ def stability_of(kinds: Kinds, setting: Setting | None, observations: Observatio
 def neighbourhood(graph: Graph, setting: Setting | None) -> tuple[int, float]:
     """How many neighbours vote on a new picture, and the mean cosine to them below which it lies outside."""
     width = graph.neighbour_NK.shape[1]
-    k = min(setting.k if setting else width, max(1, width))
+    k = max(1, min(setting.k if setting else width, width))  # one that is alone can be asked about others, too
     closeness_N = 1 - (graph.first(k).distance_NK ** 2).mean(axis=1) / 2 if width else np.ones(1)
     return k, float(np.quantile(closeness_N, FAR)) - 1e-6

@@ -307,6 +307,11 @@ class _Round:
             statistics={**part.statistics[label], **sizes},
         )
 
+    def _living(self, cluster: int | None) -> int | None:
+        """The same, unless it has ended."""
+        record = None if cluster is None else self.records.get(cluster, self.previous.get(cluster))
+        return None if record is None or record.state is ClusterState.ENDED else cluster
+
     def _update_ages(self, assignments: Assignments) -> None:
         """Newest members, and by them who is dormant and who is back."""
         newest, seen = newest_members(assignments), newest_members(self.context.shown(assignments))
@@ -317,7 +322,7 @@ class _Round:
             last = max(record.last_new_picture, newest.get(cluster, 0), seen.get(cluster, 0))
             gained = last > record.last_new_picture
             silent = self.context.newest_picture - last >= self.config.dormant_after
-            record = replace(record, last_new_picture=last)
+            record = replace(record, last_new_picture=last, coarser=self._living(record.coarser))
             if record.state is ClusterState.ACTIVE and silent:
                 record = replace(record, state=ClusterState.DORMANT)
                 self.events.append(Event(EventType.DORMANT, cluster))

@@ -118,7 +118,7 @@ class MapMaker:
 
     def _observe(self, version: int, rng: np.random.Generator) -> Observed | None:
         """The window of the last round, where the agent was started since."""
-        window = Embedded(*self._queries.embeddings(self._queries.window(), version)).ascending()
+        window = Embedded(*self._queries.embeddings(self._queries.window(), version)).finite().ascending()
         return Observed(window, version, self._config, rng) if len(window.ids_N) else None
 
     def _write(self, version: int, ids_N: NDArray[np.int64], place_N2: Points) -> Iterator[None]:
@@ -133,11 +133,11 @@ class MapMaker:
             page_M = self._queries.ids_before(self._walked_to, PAGE)
             self._walked_to = int(page_M[-1]) if len(page_M) == PAGE else None
             outside_M = page_M[~np.isin(page_M, seen.ids_N)]
-            found_M, innate_MD, learned_MD = self._queries.embeddings(outside_M, seen.version)
-            if len(found_M):
-                points_MP = seen.space.project(innate_MD, learned_MD)
+            found = Embedded(*self._queries.embeddings(outside_M, seen.version)).finite()
+            if len(found.ids_N):
+                points_MP = seen.space.project(found.innate_ND, found.learned_ND)
                 place_M2 = among_neighbours(place_R2, seen.points_RP, points_MP)
-                self._store.set_layout(seen.version, found_M.tolist(), place_M2)
+                self._store.set_layout(seen.version, found.ids_N.tolist(), place_M2)
             yield
             if self._walked_to is None:
                 return

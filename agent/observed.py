@@ -49,6 +49,13 @@ class Embedded:
         learned_MD = None if self.learned_ND is None else self.learned_ND[row_M]
         return Embedded(self.ids_N[row_M], self.innate_ND[row_M], learned_MD)
 
+    def finite(self) -> Embedded:
+        """Those whose vectors are all finite: one broken vector must not keep everyone from being sorted."""
+        finite_N = np.isfinite(self.innate_ND).all(axis=1)
+        if self.learned_ND is not None:
+            finite_N &= np.isfinite(self.learned_ND).all(axis=1)
+        return self if finite_N.all() else self.rows(np.flatnonzero(finite_N))
+
     def of(self, ids_M: NDArray[np.int64]) -> Embedded:
         """Those of the pictures asked for that are among these; a `Read` of what is in memory."""
         return self.rows(np.flatnonzero(np.isin(self.ids_N, ids_M)))

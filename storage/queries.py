@@ -7,7 +7,6 @@ moment. Nothing here writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -145,13 +144,12 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
         """The newest event by which pictures were forgotten; 0 when there is none."""
         return self._last_event(EventType.FORGOTTEN)
 
-    def last_shift(self, until: datetime | None = None) -> int:
-        """The newest event by which the learner noticed a shift of the stream, up to a time; 0 when there is none."""
-        return self._last_event(EventType.SHIFT_DETECTED, until)
+    def last_shift(self) -> int:
+        """The newest event by which the learner noticed a shift of the stream; 0 when there is none."""
+        return self._last_event(EventType.SHIFT_DETECTED)
 
-    def _last_event(self, of_type: EventType, until: datetime | None = None) -> int:
+    def _last_event(self, of_type: EventType) -> int:
         newest = select(events.c.id).where(events.c.type == of_type).order_by(events.c.id.desc())
-        newest = newest if until is None else newest.where(events.c.at <= until)
         with self._moment() as connection:
             return connection.execute(newest.limit(1)).scalar() or 0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
-from storage import counters, journal, opinion, states
+from storage import counters, journal, opinion, placement, states
 from storage.chunks import chunks
 from storage.corrections import keep
 from storage.errors import StorageError
@@ -46,6 +46,7 @@ class Change:
         correction: by people.
         recluster: the agent is to look again soon.
         kept: values under keys (`storage.states`) that count from the same moment on.
+        window: pictures that the round looked at; None where it is no round.
     """
 
     assignments: Assignments
@@ -57,6 +58,7 @@ class Change:
     correction: Correction | None = None
     recluster: bool = False
     kept: Mapping[str, object] = field(default_factory=dict)
+    window: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,10 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
     for key, value in change.kept.items():
         states.put(connection, key, value, at)
     if change.recluster:
-        states.put(connection, states.RECLUSTER, at.isoformat(), at)
+        newest = connection.execute(select(func.max(clusterings.c.id))).scalar() or 0
+        states.put(connection, states.RECLUSTER, newest, at)
+    if change.window is not None:
+        placement.put_window(connection, change.window)
     return Revealed(revision, clustering_id, tuple(event_ids), placed_in)
 
 

@@ -15,7 +15,7 @@ NEAR = "near"
 """Key of which kinds lay nearest to each in the last round, as the agent knows them."""
 
 RECLUSTER = "recluster_requested"
-"""Key of the time since when people wait for a round."""
+"""Key of the number that the last clustering had when a person wanted another."""
 
 BEYOND = "beyond"
 """Key of whose members beyond the window are still to be asked where they belong (`agent.inquiries`)."""

@@ -174,13 +174,19 @@ class Store:
         return range(first, first + n)
 
     def add_clustering(
-        self, clustering: Clustering, *, base: int | None = None, kept: Mapping[str, object] | None = None
+        self,
+        clustering: Clustering,
+        *,
+        base: int | None = None,
+        kept: Mapping[str, object] | None = None,
+        window: Sequence[int] | None = None,
     ) -> int:
         """One round, visible all at once; pictures up to its cursor that it leaves out become unassigned.
 
         Args:
             base: the revision that the round was worked out on (`Queries.revision`).
             kept: values under keys, as `set_state` keeps them, that count from the same moment on.
+            window: pictures that the round looked at, by `set_window`.
 
         Returns:
             The clustering's id.
@@ -196,6 +202,7 @@ class Store:
             clustering=clustering,
             overruled=clustering.overruled,
             kept=kept or {},
+            window=window,
         )
         clustering_id = self._revisions.write(change, base).clustering_id
         assert clustering_id is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +65,8 @@ def recluster(data: Data = DATA) -> None:
     with writing(data) as (store, queries):
         pid = holder(data)
         if pid is not None:
-            store.set_state(RECLUSTER, datetime.now(UTC).isoformat())
+            last = queries.last_clustering()
+            store.set_state(RECLUSTER, last.id if last else 0)
             print(f"asked the agent (pid {pid}) for a round", file=sys.stderr)
             return
         if queries.last_picture_id() == 0:

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from agent import cluster_worker, observed
-from agent.cluster_worker import ClusterWorker, _work
+from agent.cluster_worker import CHOICE, ClusterWorker, _work
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.inquiries import Inquiry, as_values
@@ -28,6 +28,7 @@ from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
+from tests import factories
 from tests.factories import assign, picture
 
 ORPHAN = """
@@ -214,6 +215,72 @@ def test_a_shift_that_a_round_has_seen_makes_none_due_after_a_restart(
     assert not again.step()
 
 
+def test_a_shift_that_is_noticed_during_a_round_makes_one_due_after_a_restart(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = worker._clusterer.fit
+
+    def shifted(*arguments: Any, **options: Any) -> Partition:
+        store.add_events([Event(EventType.SHIFT_DETECTED)])
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(worker._clusterer, "fit", shifted)
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    again = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+    store.add(blob(range(100, 120), 0))
+    assert again.step()
+    assert reason(queries) == "shift"
+
+
+@pytest.mark.parametrize("copies", [12, 150])
+def test_pictures_that_are_all_one_burst_are_a_kind_that_votes(
+    store: Store, queries: Queries, stopwatch: Clock, copies: int
+) -> None:
+    """Copies that differ by their bytes alone: there is one observation, and it has no neighbours."""
+    config = ClusterConfig(every=60, idle_s=5, window=100)
+    worker = ClusterWorker(Clusterer(config, np.random.default_rng(0)), store, queries, config, stopwatch)
+    (original,) = blob(range(1), 0)
+    ids = store.add([replace(picture(n), innate_D=original.innate_D) for n in range(copies)])
+    assert worker.step(draining=True)
+    (kind,) = set(kinds_of(queries, *ids))
+    ids += store.add([replace(picture(200), innate_D=original.innate_D)])
+    assert worker.step()
+    assert kinds_of(queries, ids[-1]) == [kind]
+
+
+def test_a_vector_that_is_not_finite_keeps_nobody_else_from_being_sorted(
+    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    (broken,) = store.add([replace(picture(80), innate_D=np.full(16, np.nan, dtype=np.float16))])
+    assert worker.step()
+    assert NONE not in kinds_of(queries, *ids)
+    assert kinds_of(queries, broken) == [NONE]
+    (voted,) = store.add(blob(range(100, 101), 1))
+    store.add([replace(picture(101), innate_D=np.full(16, np.inf, dtype=np.float16))])
+    assert worker.step()
+    assert kinds_of(queries, voted) == kinds_of(queries, ids[79])
+    restarted = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+    assert restarted.step(draining=True)
+
+
+def test_a_round_its_window_and_its_choice_become_visible_together(
+    worker: ClusterWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that is killed after a round can find its window to be the one before."""
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+
+    def killed(*_: object, **__: object) -> None:
+        raise RuntimeError("SIGKILL")
+
+    for later in ("set_window", "set_state", "set_states"):
+        monkeypatch.setattr(store, later, killed)
+    assert worker.step()
+    assert queries.window().tolist() == ids
+    assert queries.state(CHOICE) == worker._clusterer.state_dict()
+
+
 def test_a_round_is_due_when_enough_pictures_find_no_kind(
     worker: ClusterWorker, store: Store, queries: Queries
 ) -> None:
@@ -296,11 +363,29 @@ def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, 
 
 def test_people_can_ask_for_a_round(worker: ClusterWorker, store: Store, queries: Queries) -> None:
     store.add(blob(range(30), 0))
-    store.set_state("recluster_requested", datetime.now(UTC).isoformat())
+    store.set_state(RECLUSTER, 0)
     assert worker.step()
+    assert reason(queries) == "requested"
+    assert not worker.step()
+
+
+def test_people_get_their_round_and_no_more_whatever_the_clock_says(
+    engine: Engine, queries: Queries, stopwatch: Clock
+) -> None:
+    """It is set back by an hour after the first round, and each request counts once."""
+    hands = factories.Clock()
+    store = Store(engine, hands)
+    store.ensure_born({})
+    worker = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    worker.step()
+    hands.tick(-3600)
+    event, _ = store.divide(kinds_of(queries, *ids)[0], [picture(n).sha256 for n in range(20)], "anna")
+    store.undo(event, "anna")
+    until_nothing_is_due(worker)
     last = queries.last_clustering()
     assert last is not None
-    assert last.parameters["reason"] == "requested"
+    assert (last.id, reason(queries)) == (2, "requested")
 
 
 def test_a_correction_in_between_is_not_overwritten(
@@ -333,6 +418,8 @@ def test_a_restarted_worker_goes_on_with_its_choice(
     clusterer = Clusterer(CONFIG, np.random.default_rng(0))
     ClusterWorker(clusterer, store, queries, CONFIG, stopwatch)
     assert clusterer.state_dict() == worker._clusterer.state_dict()
+    store.set_state(CHOICE, {"setting": "of an older agent"})
+    assert ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch).step() is False
 
 
 def test_a_kind_is_told_with_those_that_lie_nearest_to_it(

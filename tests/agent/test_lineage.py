@@ -174,6 +174,15 @@ def test_kinds_that_belong_together_have_the_number_of_the_oldest_whatever_the_t
         assert {record.id: record.coarser for record in result.clusters} == {3: None, 5: 5, 7: 7, 9: 5}
 
 
+def test_a_kind_that_was_not_looked_at_is_no_part_of_one_that_ends():
+    """Of the third the window holds nothing; it was grouped with the second, which the first takes over."""
+    before = kinds(active(1, size=20), active(2, size=10), active(3, size=50, coarser=2), active(4, size=50, coarser=1))
+    result = round_of({(1, 0): 20, (2, 0): 10}, before)
+    assert told(result) == [(EventType.ABSORBED, 2, (1,))]
+    assert {record.id: record.coarser for record in result.clusters}[3] is None
+    assert (before | kinds(*result.clusters))[4].coarser == 1
+
+
 # -------------------------------------------------------------------- changes wait for a second round
 
 SPLIT, DISSOLVED = {(1, 0): 12, (1, 1): 8}, {(1, 0): 8, (1, 1): 7, (1, 2): 5}
