@@ -271,10 +271,9 @@ class ClusterWorker:
 
     def _vote(self, ids_N: NDArray[np.int64]) -> Assignments:
         seen = self._embedded(self._fit_version, ids_N)
-        label_M, probability_M = self._clusterer.vote(seen.innate_ND, seen.learned_ND)
-        cluster_M = np.array([self._kind_of[label] for label in label_M.tolist()], dtype=np.int64)
-        nobody_M = np.zeros(len(cluster_M), dtype=np.bool_)
-        return Assignments(seen.ids_N, cluster_M, probability_M.astype(np.float32), nobody_M)
+        kind_of = self._kind_of.__getitem__
+        cluster_M, probability_M = self._clusterer.vote(seen.innate_ND, seen.learned_ND, kind_of)
+        return Assignments(seen.ids_N, cluster_M, probability_M, np.zeros(len(cluster_M), dtype=np.bool_))
 
     def _vote_between(self) -> bool:
         """Give arrivals the kind that their neighbours vote for, at once; without one they wait for the round."""

@@ -137,12 +137,18 @@ class Clusterer:
         return self._kinds_in(self._observed, version, before, leaders or {}, rng, examine)
 
     def vote(
-        self, innate_MD: NDArray[np.floating], learned_MD: NDArray[np.floating] | None
+        self,
+        innate_MD: NDArray[np.floating],
+        learned_MD: NDArray[np.floating] | None,
+        kind_of: Callable[[int], int] = int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Labels (M,) of the last fit and probabilities (M,) for pictures outside its window, by their neighbours.
+        """Kinds (M,) and probabilities (M,) for pictures outside the window of the last fit, by their neighbours.
 
         -1 below `cluster.assign`, for what lies farther out than the window itself does, for what is foreign where
         there is one kind only, and before the first fit.
+
+        Args:
+            kind_of: label of the last fit -> kind. Labels that are one kind vote together, as they do for readers.
 
         Raises:
             ValueError: for NaN or infinity, or a learned half that does not go with the last fit.
@@ -152,16 +158,18 @@ class Clusterer:
             return np.full(len(innate_MD), NONE, dtype=np.int64), np.zeros(len(innate_MD), dtype=np.float32)
         fitted = self._fitted
         row_MK, cosine_MK = nearest(fitted.points_RD, fitted.space.project(innate_MD, learned_MD), fitted.k)
-        label_M, share_M = winners(fitted.share_RK[row_MK].mean(axis=1))
+        kinds_K, share_MK = by_kind(fitted.share_RK[row_MK].mean(axis=1), kind_of)
+        place_M, share_M = winners(share_MK)
+        kind_M = np.append(kinds_K, NONE)[place_M]
         if fitted.voices is not None:
-            chosen_M = fitted.voices.chosen(row_MK, cosine_MK)
-            label_M = np.where(chosen_M >= 0, chosen_M, label_M)
+            chosen_M = fitted.voices.of_kinds(kind_of).chosen(row_MK, cosine_MK)
+            kind_M = np.where(chosen_M >= 0, chosen_M, kind_M)
             share_M = np.where(chosen_M >= 0, np.float32(1), share_M)
         outside_M = (share_M < self._config.assign) | (cosine_MK.mean(axis=1) < fitted.far)
         if fitted.foreign_beyond < NOBODY:
             outside_M |= apart(innate_MD, fitted.space.innate_mean_D) > fitted.foreign_beyond
-        label_M[outside_M], share_M[outside_M] = NONE, 0
-        return label_M, stated(share_M)
+        kind_M[outside_M], share_M[outside_M] = NONE, 0
+        return kind_M, stated(share_M)
 
     def voters(self, kind_of: Callable[[int], int], free_N: NDArray[np.bool_]) -> Voters | None:
         """What `vote` and the last fit's own votes were made of, for readers; None before the first fit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -31,23 +32,26 @@ def fitted(window: Embedded) -> Clusterer:
     return model
 
 
-def kept(fitted: Clusterer) -> Voters:
-    voters = fitted.voters(lambda label: label + 10, np.zeros(150, dtype=np.bool_))
+def kept(fitted: Clusterer, kind_of: Callable[[int], int] = lambda label: label + 10) -> Voters:
+    voters = fitted.voters(kind_of, np.zeros(150, dtype=np.bool_))
     assert voters is not None
     return Voters.of_state(json.loads(json.dumps(voters.state_dict())))
 
 
-def test_the_votes_can_be_counted_again(fitted: Clusterer, window: Embedded) -> None:
-    """Naively, from the stored vectors: the same labels and probabilities as the clusterer's own votes."""
-    voters = kept(fitted)
+@pytest.mark.parametrize("kind_of", [lambda label: label + 10, lambda label: label // 2 + 10])
+def test_the_votes_can_be_counted_again(fitted: Clusterer, window: Embedded, kind_of: Callable[[int], int]) -> None:
+    """Naively, from the stored vectors: the clusterer's own votes, also where two labels are one kind."""
+    voters = kept(fitted, kind_of)
     newcomers = window.innate_ND[::7] + np.random.default_rng(1).normal(0, 0.05, window.innate_ND[::7].shape)
-    label_M, probability_M = fitted.vote(newcomers, None)
+    between = (window.innate_ND[:40] + window.innate_ND[60:100] + window.innate_ND[110:150]) / 3
+    newcomers = np.vstack([newcomers, between])
+    kind_M, probability_M = fitted.vote(newcomers, None, kind_of)
     points = voters.space.project(window.innate_ND[voters.row_R], None)
     row_MK, cosine_MK = nearest(points, voters.space.project(newcomers, None), voters.k)
     share_MK = voters.share_RK[row_MK].mean(axis=1)
-    sure = label_M >= 0
+    sure = kind_M >= 0
     assert sure.any()
-    assert voters.kinds_K[share_MK.argmax(axis=1)][sure].tolist() == (label_M[sure] + 10).tolist()
+    assert voters.kinds_K[share_MK.argmax(axis=1)][sure].tolist() == kind_M[sure].tolist()
     assert stated(share_MK.max(axis=1)[sure]) == pytest.approx(probability_M[sure], abs=1e-3)
     assert (cosine_MK.mean(axis=1)[sure] >= voters.far).all()
 
