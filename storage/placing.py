@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
-from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of
+from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of, stranded
 from storage.fold import FACES, Face, PastEvent, fold
 from storage.hashes import picture_ids
 from storage.overrule import overrule, rows_of
@@ -106,7 +106,7 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
 
     Raises:
         NotFound, Refused: as `storage.corrections.undo`; and where later corrections speak of the kind that it made,
-            or the kinds that it would merge again have ended since.
+            the kinds that it would merge again have ended since, or pictures would come into a kind that has ended.
     """
     event = corrections.require_undoable(connection, event_id)
     origin = corrections.origin_of(connection, event_id)
@@ -114,8 +114,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     fact, again = fact_of(row), not row.active
     facts = [other for other in counting(connection) if other.event_id != origin]
     if again:
-        require_not_crossed(fact, facts)
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
+    require_carried_on(facts, fact)
     told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
     states = states_after(connection, fact, facts, told)
     if row.type == EventType.TAUGHT:
@@ -295,18 +295,24 @@ def require_free_names(connection: Connection, target: int, states: Mapping[int,
             raise Refused(f"kind {other} is called {name!r} already; choose another name")
 
 
-def require_not_crossed(fact: Fact, facts: Sequence[Fact]) -> None:
-    """Refuse that kinds are merged away again into which a later fact puts pictures."""
-    for later in facts:
-        if later.event_id > fact.event_id and later.cluster_id in fact.kinds:
-            raise Refused(
-                f"event {later.event_id} puts pictures into kind {later.cluster_id}, which would be merged away again; "
-                f"`undo {later.event_id}` first"
-            )
+def require_carried_on(facts: Sequence[Fact], asked: Fact) -> None:
+    """Refuse that pictures come into a kind that only an earlier fact merged away.
+
+    Args:
+        asked: what would count again, or no more.
+    """
+    found = stranded(facts)
+    if found is not None:
+        fact, merge = found
+        first = merge if fact.event_id == asked.event_id else fact
+        raise Refused(
+            f"event {fact.event_id} puts pictures into kind {fact.cluster_id}, which event {merge.event_id} merges "
+            f"away before; `undo {first.event_id}` first"
+        )
 
 
 def require_followed(connection: Connection, cluster_id: int) -> None:
-    """Refuse a kind that has ended; one that was merged into another leads there."""
+    """Refuse a kind that has ended; one that was merged into another leads there (`require_carried_on`)."""
     kind = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one()
     if kind.machine_state is None:
         corrections.living(connection, cluster_id)
