@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from agent.calibration import stated
 from agent.graph import nearest
-from agent.inquiries import Inquiry, as_values, of_values
+from agent.inquiries import Inquiry, as_values, of_values, still_there
 from agent.observed import Embedded
 from agent.partition import NONE
 from agent.propagation import Labels
@@ -53,6 +53,7 @@ class Beyond:
         self._queries = queries
         self._assign = assign
         self._electorate: Electorate | None = None
+        self._living: set[int] = set()
         self.pending = of_values(queries.state(BEYOND))
 
     def begin(self, pending: Sequence[Inquiry]) -> None:
@@ -63,8 +64,8 @@ class Beyond:
         """The next piece; False when everyone has been asked."""
         if not self.pending:
             return False
-        first, *others = self.pending
         base = self._queries.revision()
+        first, *others = self._still_there()
         if self._electorate is None:
             self._electorate = Electorate(self._queries.said(self._queries.window()), first.parts, self._queries)
         said, left, _ = piece(first, self._electorate, self._queries, self._assign, PIECE)
@@ -78,6 +79,13 @@ class Beyond:
         if not left:
             self._electorate = None
         return True
+
+    def _still_there(self) -> tuple[Inquiry, ...]:
+        """Who is to be asked, for kinds that live by now; when these change, others are asked for their votes."""
+        living = {record.id for record in self._queries.living_clusters()}
+        if living != self._living:
+            self._living, self._electorate = living, None
+        return still_there(self.pending, living)
 
 
 def with_beyond(

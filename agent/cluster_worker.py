@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from agent.beyond import Beyond, joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
 from agent.config import ClusterConfig, LogConfig
-from agent.inquiries import after_round, as_values
+from agent.inquiries import after_round, as_values, still_there
 from agent.lineage import follow
 from agent.logs import configure_logs
 from agent.map_maker import MapMaker
@@ -167,11 +167,12 @@ class ClusterWorker:
         leaders = leading(facts)
         ids_N = self._window(through, leaders)
         before = self._queries.said(ids_N)
+        previous = {cluster.id: cluster for cluster in self._queries.living_clusters()}
         read = partial(self._read, version)
         partition = self._clusterer.fit(ids_N, read, version, before=before, leaders=leaders, examine=idle)
         new_pictures = self._queries.count_after(last.through_picture if last else 0)
         result = follow(
-            {cluster.id: cluster for cluster in self._queries.living_clusters()},
+            previous,
             before,
             partition,
             RoundContext(
@@ -189,7 +190,7 @@ class ClusterWorker:
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = version, through
         assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
-        pending = after_round(self._beyond.pending, result, through)
+        pending = after_round(still_there(self._beyond.pending, previous), result, through)
         said, pending = with_beyond(assignments, pending, self._queries, self._config.assign)
         said = as_if_alone(said, partition, self._kind_of, leaders)
         wanted, decided_N = overrule(said, facts)
@@ -283,9 +284,10 @@ class ClusterWorker:
         if newest <= self._voted_through:
             return False
         votes = self._vote(np.arange(self._voted_through + 1, newest + 1, dtype=np.int64))
-        sure_M = votes.cluster_N != NONE
+        base = self._queries.revision()
+        living = [record.id for record in self._queries.living_clusters()]
+        sure_M = np.isin(votes.cluster_N, np.array(living, dtype=np.int64))
         if sure_M.any():
-            base = self._queries.revision()
             said = rows_of(votes, sure_M)
             wanted, decided_N = overrule(said, self._queries.facts())
             try:

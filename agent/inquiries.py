@@ -5,7 +5,7 @@ Pure. It is kept beside the assignments, in the same transaction, so that each p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from agent.lineage import LineageResult
@@ -75,6 +75,11 @@ def carried_on(inquiry: Inquiry, result: LineageResult) -> Inquiry:
     followed = (result.heirs.get(part, part) for part in inquiry.parts)
     parts = (grand for part in followed for grand in split.get(part, (part,)))
     return replace(inquiry, parts=unique(part for part in parts if part not in gone))
+
+
+def still_there(pending: Sequence[Inquiry], living: Collection[int]) -> tuple[Inquiry, ...]:
+    """The same, without parts that have ended since: people may undo that they made a kind, between rounds too."""
+    return tuple(replace(one, parts=tuple(part for part in one.parts if part in living)) for one in pending)
 
 
 def both(earlier: Inquiry, later: Inquiry) -> Inquiry:

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from storage import journal
 from storage.errors import NotFound, Refused
+from storage.facts import counting
 from storage.fold import PastEvent, undone
+from storage.naming import require_names_kept
 from storage.records import ClusterState, Event, EventType
 from storage.schema import clusters, corrections, events
 
@@ -65,13 +67,11 @@ def undo(connection: Connection, event_id: int, actor: str, at: datetime) -> int
 
     Raises:
         NotFound: there is no such event.
-        Refused: it is no correction, counts no more already, or would give two kinds one name.
+        Refused: it is no correction, counts no more already, or a name would be lost or two kinds have one.
     """
     event = require_undoable(connection, event_id)
-    detail: dict[str, object] = {"event_id": event_id}
-    done = record(connection, EventType.UNDONE, event.cluster_id, detail, actor, at)
-    _require_one_kind_a_name(connection, event.cluster_id, event_id)
-    return done
+    require_names_kept(connection, event_id, counting(connection))
+    return record(connection, EventType.UNDONE, event.cluster_id, {"event_id": event_id}, actor, at)
 
 
 def require_undoable(connection: Connection, event_id: int) -> Row[tuple[object, ...]]:
@@ -181,15 +181,6 @@ def keep(
     connection.execute(insert(corrections).values(event_id=event_id, **values))
     if kind is EventType.UNDONE:
         _refresh_active(connection)
-
-
-def _require_one_kind_a_name(connection: Connection, cluster_id: int | None, event_id: int) -> None:
-    named = select(clusters.c.name).where(clusters.c.id == cluster_id, clusters.c.state != ClusterState.ENDED)
-    name = connection.execute(named).scalar()
-    try:
-        require_free(connection, name or "", cluster_id)
-    except Refused as error:
-        raise Refused(f"without event {event_id} kind {cluster_id} would be {name!r} again, but {error}") from None
 
 
 def _refresh_active(connection: Connection) -> None:

@@ -56,6 +56,19 @@ def deciding(picture: int, kind: int, facts: Sequence[Fact]) -> Fact | None:
     return last
 
 
+def stranded(facts: Sequence[Fact]) -> tuple[Fact, Fact] | None:
+    """A fact that puts pictures into a kind which none merges away later, but one did before; and that one.
+
+    They would be in a kind that has ended: only a later merge carries them on.
+    """
+    last = {kind: fact for fact in facts for kind in fact.kinds}
+    for fact in facts:
+        merge = last.get(fact.cluster_id)
+        if merge is not None and merge.event_id < fact.event_id:
+            return fact, merge
+    return None
+
+
 def counting(connection: Connection) -> list[Fact]:
     """Those that count, in the order in which they were made."""
     rows = FACT_ROWS.where(corrections.c.type.in_(PLACING), corrections.c.active)

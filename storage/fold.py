@@ -8,7 +8,7 @@ How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids
     dormant                      id is dormant
     absorbed disappeared         id has ended (others: where its members went)
     merged                       others have ended, their members are in id, whatever the agent says of them later;
-                                 id is named `detail["name"]`, if that is there: the name of one of them, carried over
+                                 id is named as they are, if it has no name and they have one (`called`)
     divided                      others came out of id by a person's hand: active
     moved                        pictures went to id; active, if `detail["made"]` says that it was made for them
     taught                       id is named `detail["name"]`; active, if `detail["made"]` says that it was made
@@ -32,8 +32,8 @@ STATE_OF_ID = {
     EventType.ABSORBED: ClusterState.ENDED,
     EventType.DISAPPEARED: ClusterState.ENDED,
 }
-NAMING = (EventType.RENAMED, EventType.TAUGHT, EventType.MERGED)
-FACES = (*NAMING, EventType.HIDDEN, EventType.UNDONE)
+NAMING = (EventType.RENAMED, EventType.TAUGHT)
+FACES = (*NAMING, EventType.MERGED, EventType.HIDDEN, EventType.UNDONE)
 """The types that say how people see a kind; the agent's rounds never change that."""
 
 PEOPLES = (*FACES, EventType.DIVIDED, EventType.MOVED)
@@ -63,6 +63,19 @@ class Face:
 NEWBORN = Face()
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What kinds are called after some events.
+
+    Attributes:
+        of: kind -> name, "" where it lost one.
+        contested: merge -> the kind that took none of the names that it could have, and these, by kind.
+    """
+
+    of: Mapping[int, str]
+    contested: Mapping[int, tuple[int, Mapping[int, str]]]
+
+
 def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
     """The kinds that `events`, oldest first, speak of; kinds without an entry are `NEWBORN`."""
     past = list(events)
@@ -82,7 +95,38 @@ def fold(events: Iterable[PastEvent]) -> dict[int, Face]:
         if event.type is EventType.MERGED:
             gone.update(event.other_ids)
     ended = {cluster: replace(faces.get(cluster, NEWBORN), state=ClusterState.ENDED) for cluster in gone}
-    return faces | ended
+    names = called(past).of
+    return {cluster: replace(face, name=names.get(cluster, "")) for cluster, face in (faces | ended).items()}
+
+
+def called(events: Iterable[PastEvent]) -> Names:
+    """What the kinds of which `events`, oldest first, speak are called.
+
+    A kind is called as was said last; as long as nothing was, or since it lost its name, it takes the one name that
+    kinds which are merged into it have; a kind that is merged away twice leaves its name the first time, unless others
+    were merged into it in between. What is said of these afterwards, by undoing, is theirs from the start: a name
+    that was wrong does not stay where it was carried.
+    """
+    past = list(events)
+    no_more = undone(past)
+    counting = [event for event in past if event.id not in no_more]
+    said = {event.cluster_id: event for event in counting if event.type in NAMING and "name" in event.detail}
+    names = {kind: str(event.detail["name"]) for kind, event in said.items() if kind is not None}
+    contested: dict[int, tuple[int, Mapping[int, str]]] = {}
+    gone: set[int] = set()
+    for merge in counting:
+        into = merge.cluster_id
+        if merge.type is not EventType.MERGED or into is None:
+            continue
+        left = {kind: names[kind] for kind in merge.other_ids if kind not in gone and names.get(kind)}
+        gone = (gone | {*merge.other_ids}) - {into}
+        if names.get(into) or (into in said and said[into].id > merge.id):
+            continue
+        if len(set(left.values())) > 1:
+            contested[merge.id] = (into, left)
+        elif left:
+            names[into] = next(iter(left.values()))
+    return Names(names, contested)
 
 
 def _made(event: PastEvent) -> tuple[int, ...]:
@@ -108,8 +152,6 @@ def _turn(face: Face, event: PastEvent) -> Face:
     face = replace(face, state=STATE_OF_ID.get(event.type, face.state))
     if event.type is EventType.SPLIT and event.detail.get("ended"):
         return replace(face, state=ClusterState.ENDED)
-    if event.type in NAMING:
-        return replace(face, name=str(event.detail.get("name", face.name)))
     if event.type is EventType.HIDDEN:
         return replace(face, hidden=bool(event.detail.get("hidden", True)))
     return face

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Row, func, select
 
 from storage import corrections, counters, journal, opinion
 from storage.errors import Refused
-from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of
-from storage.fold import FACES, Face, PastEvent, fold
+from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of, stranded
+from storage.fold import PastEvent, fold
 from storage.hashes import picture_ids
+from storage.naming import require_names_kept
 from storage.overrule import overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
@@ -106,7 +107,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
 
     Raises:
         NotFound, Refused: as `storage.corrections.undo`; and where later corrections speak of the kind that it made,
-            or the kinds that it would merge again have ended since.
+            the kinds that it would merge again have ended since, pictures would come into a kind that has ended, a name
+            would be lost, or two kinds have one.
     """
     event = corrections.require_undoable(connection, event_id)
     origin = corrections.origin_of(connection, event_id)
@@ -114,12 +116,11 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     fact, again = fact_of(row), not row.active
     facts = [other for other in counting(connection) if other.event_id != origin]
     if again:
-        require_not_crossed(fact, facts)
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
+    require_carried_on(facts, fact)
     told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
     states = states_after(connection, fact, facts, told)
-    if row.type == EventType.TAUGHT:
-        require_own_name(connection, fact.cluster_id, told)
+    require_names_kept(connection, event_id, facts, {kind: seen for kind, (seen, _) in states.items()})
     followers = opinion.members_said(connection, [fact.cluster_id]) if fact.made else []
     ids = sorted({*fact.pictures, *touched(connection, fact), *followers})
     change = change_of(connection, ids, facts, told, Correction(states=states), gone=() if again else (fact,))
@@ -231,8 +232,7 @@ def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told
     """How the kinds that a fact is about stand once these facts count.
 
     Raises:
-        Refused: that would take a kind away of which later corrections speak, needs kinds that have ended, or would
-            give two kinds one name.
+        Refused: that would take a kind away of which later corrections speak, or needs kinds that have ended.
     """
     again = fact in facts
     if again:
@@ -250,63 +250,34 @@ def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told
             states[kind.id] = asleep(kind)
         else:
             states[kind.id] = (ClusterState(kind.machine_state or kind.state), None)
-    require_free_names(connection, fact.cluster_id, states, told)
     return states
 
 
 def made_state(connection: Connection, cluster_id: int, told: Event) -> ClusterState:
     """As what the events, and one that is about to be told, say of a kind that people made."""
-    return face_after(connection, cluster_id, told).state
-
-
-def face_after(connection: Connection, cluster_id: int, told: Event) -> Face:
-    """How a kind stands by the events and one that is about to be told."""
     past = journal.read_past(connection)
     last = past[-1].id if past else 0
-    return fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])[cluster_id]
+    return fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])[cluster_id].state
 
 
-def require_own_name(connection: Connection, cluster_id: int, told: Event) -> None:
-    """Refuse that a kind that was taught gets a name, its earlier one or this, that another has by now."""
-    face = face_after(connection, cluster_id, told)
-    if face.state is not ClusterState.ENDED:
-        corrections.require_free(connection, face.name, cluster_id)
-
-
-def require_free_names(connection: Connection, target: int, states: Mapping[int, State], told: Event) -> None:
-    """Refuse that kinds come back whose names others have by then, or that two have one name.
+def require_carried_on(facts: Sequence[Fact], asked: Fact) -> None:
+    """Refuse that pictures come into a kind that only an earlier fact merged away.
 
     Args:
-        target: the kind whose name may be another once `told` is told, beside those that come back.
+        asked: what would count again, or no more.
     """
-    past = journal.read_past(connection, types=FACES)
-    last = past[-1].id if past else 0
-    faces = fold([*past, PastEvent(last + 1, told.type, told.cluster_id, detail=told.detail)])
-    alive = set(connection.execute(select(clusters.c.id).where(clusters.c.state != ClusterState.ENDED)).scalars())
-    alive -= {kind for kind, (seen, _) in states.items() if seen is ClusterState.ENDED}
-    back = {kind for kind, (seen, _) in states.items() if seen is not ClusterState.ENDED} | (alive & {target})
-    owner = {faces[kind].name: kind for kind in sorted(alive - back) if kind in faces}
-    for kind in sorted(back & faces.keys()):
-        name = faces[kind].name
-        other = owner.setdefault(name, kind) if name else kind
-        if other in back and other != kind:
-            raise Refused(f"kinds {other} and {kind} would both be called {name!r}; rename one of them first")
-        if other != kind:
-            raise Refused(f"kind {other} is called {name!r} already; choose another name")
-
-
-def require_not_crossed(fact: Fact, facts: Sequence[Fact]) -> None:
-    """Refuse that kinds are merged away again into which a later fact puts pictures."""
-    for later in facts:
-        if later.event_id > fact.event_id and later.cluster_id in fact.kinds:
-            raise Refused(
-                f"event {later.event_id} puts pictures into kind {later.cluster_id}, which would be merged away again; "
-                f"`undo {later.event_id}` first"
-            )
+    found = stranded(facts)
+    if found is not None:
+        fact, merge = found
+        first = merge if fact.event_id == asked.event_id else fact
+        raise Refused(
+            f"event {fact.event_id} puts pictures into kind {fact.cluster_id}, which event {merge.event_id} merges "
+            f"away before; `undo {first.event_id}` first"
+        )
 
 
 def require_followed(connection: Connection, cluster_id: int) -> None:
-    """Refuse a kind that has ended; one that was merged into another leads there."""
+    """Refuse a kind that has ended; one that was merged into another leads there (`require_carried_on`)."""
     kind = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one()
     if kind.machine_state is None:
         corrections.living(connection, cluster_id)

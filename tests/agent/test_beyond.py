@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.beyond import Beyond, with_beyond
-from agent.inquiries import Inquiry, after_round, as_values
+from agent.inquiries import Inquiry, after_round, as_values, still_there
 from agent.lineage import LineageResult
 from storage.errors import Outdated
 from storage.queries import Queries
@@ -14,7 +14,7 @@ from storage.records import Assignments, Event, EventType
 from storage.states import BEYOND
 from storage.store import Store
 from tests.agent.test_cluster_worker import blob
-from tests.factories import assign, round_of
+from tests.factories import assign, round_of, sha
 
 NOTHING = assign({})
 
@@ -137,6 +137,43 @@ def test_a_piece_that_somebody_overtook_is_done_again(
     assert queries.said_members([1]).picture_N.tolist() == archive[:60]
     assert (beyond.step(), beyond.step()) == (True, False)
     assert queries.said_members([2]).picture_N.tolist() == archive
+
+
+def test_nobody_goes_to_a_kind_that_people_unmade_in_between(
+    archive: list[int], store: Store, queries: Queries
+) -> None:
+    event, made = store.move([sha(70)], None, "anna")
+    store.set_window(archive[60:])
+    store.revise(NOTHING, kept=as_values([Inquiry(1, (made,), 0, 80)]))
+    beyond = Beyond(store, queries, 0.3)
+    store.undo(event, "anna")
+    while beyond.step():
+        pass
+    assert said(queries.said(archive)) == dict.fromkeys(archive, 2)
+    assert queries.state(BEYOND) == []
+
+
+def test_nobody_votes_for_a_kind_that_people_unmade_between_two_pieces(
+    archive: list[int], store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.beyond.PIECE", 8)
+    event, made = store.move([sha(70)], None, "anna")
+    gathered = [picture for picture in archive[60:] if picture != 71]
+    store.set_window(archive[60:])
+    store.revise(assign(dict.fromkeys(gathered, made)), kept=as_values([Inquiry(1, (), 0, 80)]))
+    beyond = Beyond(store, queries, 0.3)
+    assert beyond.step()
+    assert set(queries.said_members([made]).picture_N.tolist()) > {*gathered}
+    store.undo(event, "anna")
+    while beyond.step():
+        pass
+    assert len(queries.said_members([made]).picture_N) == 0
+
+
+def test_a_round_sends_nobody_to_a_kind_that_people_unmade(archive: list[int], queries: Queries) -> None:
+    pending = still_there([Inquiry(1, (7,), 0, 80)], {1, 2})
+    found, left = with_beyond(assign(dict.fromkeys(archive[60:], 2)), pending, queries, 0.3)
+    assert (said(found), left) == (dict.fromkeys(archive, 2), ())
 
 
 def test_who_came_after_the_change_is_not_asked(archive: list[int], store: Store, queries: Queries) -> None:

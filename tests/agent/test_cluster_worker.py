@@ -600,6 +600,42 @@ def test_what_followed_is_free_again_when_the_kind_is_undone(
     assert kinds_of(queries, *ids[:20]) == [made] * 20
 
 
+def test_nobody_is_voted_into_a_kind_that_people_unmake_meanwhile(
+    worker: ClusterWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    store.add(blob(range(200, 206), 2))
+    worker.step()
+    event, made = store.move([picture(n).sha256 for n in (200, 201, 202)], None, "anna")
+    worker.round("requested")
+    (late,) = store.add(blob(range(210, 211), 2))
+    vote = Clusterer.vote
+
+    def unmade_meanwhile(self: Clusterer, *vectors: Any) -> Any:
+        store.undo(event, "anna")
+        return vote(self, *vectors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Clusterer, "vote", unmade_meanwhile)
+        worker.step()
+    assert late not in queries.said_members([made]).picture_N
+
+
+def test_a_round_sends_nobody_beyond_the_window_to_a_kind_that_people_unmade(
+    store: Store, queries: Queries, stopwatch: Clock
+) -> None:
+    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch).step()
+    one = queries.living_clusters()[0].id
+    event, made = store.move([picture(79).sha256], None, "anna")
+    store.revise(assign({}), kept=as_values([Inquiry(one, (made,), 0, 80)]))
+    small = CONFIG.model_copy(update={"window": 60})
+    worker = ClusterWorker(Clusterer(small, np.random.default_rng(0)), store, queries, small, stopwatch)
+    store.undo(event, "anna")
+    worker.round("requested")
+    assert len(queries.said_members([made]).picture_N) == 0
+
+
 def test_pictures_that_were_taught_before_their_first_round_lead_too(
     worker: ClusterWorker, store: Store, queries: Queries
 ) -> None:

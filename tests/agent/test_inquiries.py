@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.inquiries import Inquiry, after_round, as_values, of_values
+from agent.inquiries import Inquiry, after_round, as_values, of_values, still_there
 from agent.lineage import LineageResult
 from storage.records import Event, EventType
 from storage.states import BEYOND
@@ -34,6 +34,11 @@ def test_what_a_round_changed_is_asked_from_the_first_picture_on() -> None:
         Inquiry(3, (), 0, 90),
         Inquiry(4, (9,), 0, 90),
     }
+
+
+def test_parts_that_people_unmade_are_left_out() -> None:
+    pending = (Inquiry(1, (7,), 30, 90), Inquiry(2, (7, 1), 0, 90))
+    assert still_there(pending, {1, 2}) == (Inquiry(1, (), 30, 90), Inquiry(2, (1,), 0, 90))
 
 
 def test_parts_that_went_themselves_are_followed() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storage import journal
 from storage.engine import open_engine
-from storage.fold import NEWBORN, PEOPLES, STATE_OF_ID, Face, PastEvent, fold
+from storage.fold import NEWBORN, PEOPLES, STATE_OF_ID, Face, PastEvent, called, fold
 from storage.migrate import migrate
 from storage.records import ClusterState, Event, EventType
 from storage.store import Store
@@ -58,9 +58,28 @@ def test_the_last_name_counts() -> None:
 
 
 def test_a_name_that_a_merge_carried_over_goes_when_the_merge_is_undone() -> None:
-    merged = past((E.RENAMED, 2, (), {"name": "a"}), (E.MERGED, 1, (2,), {"name": "a"}), (E.MERGED, 1, (3,), {}))
+    merged = past((E.RENAMED, 2, (), {"name": "a"}), (E.MERGED, 1, (2,), {}), (E.MERGED, 1, (3,), {}))
     assert fold(merged)[1].name == "a"
     assert fold([*merged, PastEvent(4, E.UNDONE, 1, detail={"event_id": 2})])[1].name == ""
+
+
+def test_a_merge_carries_the_name_that_counts_for_its_kind_and_no_other() -> None:
+    named: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.RENAMED, 2, (), {"name": "a"})
+    carried: tuple[EventType, int, tuple[int, ...], dict[str, object]] = (E.MERGED, 1, (2,), {"name": "a"})
+    assert fold(past(carried, named))[1].name == "a"
+    assert fold(past(named, carried, (E.UNDONE, 2, (), {"event_id": 1})))[1].name == ""
+    assert fold(past(named, carried, (E.RENAMED, 2, (), {"name": "b"}), (E.MERGED, 3, (1,), {})))[3].name == "b"
+    assert fold(past(named, carried, (E.MERGED, 3, (2,), {})))[3].name == ""
+    assert fold(past(named, carried, (E.RENAMED, 1, (), {"name": ""})))[1].name == ""
+    assert fold(past((E.RENAMED, 1, (), {"name": ""}), named, carried))[1].name == "a"
+    there_and_back = past(named, carried, (E.MERGED, 2, (1,), {}), (E.MERGED, 3, (2,), {}))
+    assert fold(there_and_back)[3].name == "a"
+
+
+def test_of_several_names_none_is_carried() -> None:
+    told = past((E.RENAMED, 2, (), {"name": "a"}), (E.RENAMED, 3, (), {"name": "b"}), (E.MERGED, 1, (2, 3), {}))
+    assert called(told).of == {2: "a", 3: "b"}
+    assert called(told).contested == {3: (1, {2: "a", 3: "b"})}
 
 
 def test_hidden_and_shown_again() -> None:
