@@ -321,15 +321,32 @@ class Store:
         return replace(planned[-1], event_id=done.event_ids[0])
 
     def forget(self, shas: Sequence[str], actor: str) -> int:
-        """Remove pictures for good, as far as bytes on the disk; the event's id. Copies of them stay out.
+        """Remove pictures for good; the event's id. Copies of them stay out, and bytes on the disk wait for `scrub`.
 
         Raises:
             NotFound, Refused: as `storage.forgetting.forget`.
         """
         with self._engine.begin() as connection:
-            event_id = forgetting.forget(connection, shas, actor, self._clock())
-        scrub(self._engine, forgetting.TELLING)
-        return event_id
+            return forgetting.forget(connection, shas, actor, self._clock())
+
+    def scrub(self) -> bool:
+        """Remove the bytes of what was forgotten from the disk, where that is still due.
+
+        It is due from the transaction that forgets until it has been done, whoever is killed in between.
+
+        Returns:
+            False where a reader is in the way; it stays due then, and is to be tried again later.
+        """
+        with self._engine.connect() as connection:
+            due = states.read(connection, states.SCRUB)
+        if due is None:
+            return True
+        if not scrub(self._engine, forgetting.TELLING):
+            return False
+        with self._engine.begin() as connection:
+            if states.read(connection, states.SCRUB) == due:  # else more was forgotten meanwhile
+                states.put(connection, states.SCRUB, None, self._clock())
+        return True
 
     # ---------------------------------------------------------------- small facts
 
