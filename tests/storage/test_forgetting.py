@@ -19,7 +19,7 @@ from storage.records import ClusterRecord, ClusterState, EventType
 from storage.schema import cluster_rounds, clusters, corrections, metadata
 from storage.states import SCRUB
 from storage.store import Store
-from tests.factories import assign, picture, pictures, round_of, sha
+from tests.factories import assign, location, picture, pictures, rejection, round_of, sha
 from tests.postgres import Server
 from tests.storage.backends import on_postgresql, on_sqlite
 
@@ -175,6 +175,37 @@ def test_a_copy_stays_out_and_is_told(store: Store, queries: Queries, ids: list[
     (rejected,) = queries.pictures(status="rejected")
     assert (rejected.uri, rejected.sha256) == ("/pictures/copy.jpg", "")
     assert "forgotten" in rejected.reason
+
+
+def lie_and_rejected(queries: Queries) -> tuple[set[str], set[str]]:
+    rows = queries.export_rows()
+    here = {(row.uri, row.status == "rejected") for row in rows}
+    return {uri for uri, rejected in here if not rejected}, {uri for uri, rejected in here if rejected}
+
+
+@pytest.mark.parametrize("last", ["new", "forgotten"])
+def test_what_came_last_to_a_place_is_there(store: Store, queries: Queries, ids: list[int], last: str) -> None:
+    store.forget([sha(0)], "bob")
+    both = [picture(0, "/place.jpg"), picture(30, "/place.jpg")]
+    store.add(both if last == "new" else both[::-1])
+    lie, rejected = lie_and_rejected(queries)
+    assert ("/place.jpg" in lie, "/place.jpg" in rejected) == ((True, False) if last == "new" else (False, True))
+    assert queries.status().rejected == len(rejected)
+    assert sha(30) in queries.existing([sha(30)])
+
+
+def test_a_stored_picture_keeps_its_place_where_no_order_is_known(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    store.forget([sha(0)], "bob")
+    store.add(
+        [picture(0, "/one.jpg"), picture(30, "/two.jpg")],
+        repeats=[(sha(1), location("/one.jpg"))],
+        rejections=[rejection("/two.jpg"), rejection("/three.jpg")],
+    )
+    lie, rejected = lie_and_rejected(queries)
+    assert {"/one.jpg", "/two.jpg"} <= lie
+    assert rejected == {"/three.jpg"}
 
 
 def test_a_round_that_ran_meanwhile_is_repeated_without_it(store: Store, queries: Queries, ids: list[int]) -> None:
