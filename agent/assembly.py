@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BEAT_S = 2.0
+SCRUB_S = 60.0
+"""So often bytes of forgotten pictures are removed that a reader had kept from being removed."""
 POLL_S = 0.1
 STOP_S = 3.0
 """How long threads and the clusterer may take to stop; what is killed then loses nothing, all writes being whole."""
@@ -80,6 +82,7 @@ class Agent:
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
         self._clusterer = Supervisor("clusterer", run_cluster_process, (*job, self._cluster_stop, self._cluster_drain))
         self._beat_at = 0.0
+        self._scrub_at = -SCRUB_S
         self._finished = False
         self._failures: list[Exception] = []
 
@@ -228,6 +231,13 @@ class Agent:
         beats = {"daemon": at.isoformat(), "embedding_s_ago": seen_s, "clusterer": clusterer}
         self._tell({"heartbeats": beats, "queue": self._inbox.depth, "learner_debt": round(learning.debt_views)})
         self._beat_at = now  # not before: what could not be written is tried again
+        if now - self._scrub_at >= SCRUB_S:
+            self._scrub_at = now
+            self._scrub()
+
+    def _scrub(self) -> None:
+        if not self._store.scrub():
+            log.warning("what was forgotten is not off the disk yet: another program reads the database")
 
     def _tell(self, states: dict[str, object]) -> None:
         """Write these states and those of the sources, in one transaction, and what happened to the sources."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from storage import states
 from storage.change_queries import ChangeQueries
 from storage.kind_queries import KindQueries
 from storage.map_queries import MapQueries
 from storage.picture_queries import PictureQueries
-from storage.schema import pictures, state, thumbnails
+from storage.schema import pictures, thumbnails
 
 
 class Answers(KindQueries, PictureQueries, ChangeQueries, MapQueries):
@@ -23,5 +24,4 @@ class Answers(KindQueries, PictureQueries, ChangeQueries, MapQueries):
     def state(self, key: str) -> object | None:
         """The value kept under a key; None when there is none."""
         with self._moment() as connection:
-            value: object = connection.execute(select(state.c.value).where(state.c.key == key)).scalar()
-        return value
+            return states.read(connection, key)

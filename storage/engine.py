@@ -26,6 +26,8 @@ from storage.errors import NotFound, StorageError, StoreLocked
 from storage.redaction import redacted
 
 BUSY_S = 30.0
+SCRUB_WAIT_S = 1.0
+"""So long one who scrubs waits for readers; whoever writes waits for it meanwhile."""
 WAL_LIMIT_BYTES = 64 * 2**20
 CACHE_KIB = 32_768
 KNOWN = "use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
@@ -150,17 +152,19 @@ def pulse(connection: Connection) -> object:
         connection.rollback()  # within one transaction nothing ever changes
 
 
-def scrub(engine: Engine, tables: Sequence[str]) -> None:
+def scrub(engine: Engine, tables: Sequence[str]) -> bool:
     """Leave of rows that were deleted from these tables what the database lets us leave: little, or nothing.
 
-    SQLite has written over them; here its journal is emptied, as far as no reader is in the way. PostgreSQL keeps them
-    in its files until their room is needed, and in its log until that is recycled.
+    SQLite has written over them, and its journal is emptied here. PostgreSQL keeps them in its files until their room
+    is needed, and in its log until that is recycled.
+
+    Returns:
+        False where somebody reads SQLite's journal, so that it could not be emptied.
     """
     if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # not within a transaction
-    else:
-        postgresql.vacuum(engine, tables)
+        return _empty_journal(engine)
+    postgresql.vacuum(engine, tables)
+    return True
 
 
 # -------------------------------------------------------------------------- SQLite
@@ -207,6 +211,17 @@ def _prepare_writer(connection: sqlite3.Connection, entry: ConnectionPoolEntry) 
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # what people have had forgotten is not left in free pages
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+
+
+def _empty_journal(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        driver = connection.connection  # not within a transaction
+        driver.execute(f"PRAGMA busy_timeout = {round(SCRUB_WAIT_S * 1000)}")
+        try:
+            busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
+    return not busy
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, case, delete, func, insert, select, update
 
-from storage import counters, journal
+from storage import counters, journal, states
 from storage.chunks import chunks
 from storage.hashes import picture_ids
 from storage.records import Event, EventType
@@ -37,7 +37,7 @@ TELLING = ("pictures", "locations", "thumbnails", "innate", "embeddings")
 
 
 def forget(connection: Connection, shas: Sequence[str], actor: str, at: datetime) -> int:
-    """Remove pictures by content hash, which may be cut off; the event's id.
+    """Remove pictures by content hash, which may be cut off; the event's id. Scrubbing is due from then on.
 
     Raises:
         NotFound, Refused: as `storage.hashes.picture_ids`; nothing was removed.
@@ -57,6 +57,7 @@ def forget(connection: Connection, shas: Sequence[str], actor: str, at: datetime
     note_sizes(connection, moved, base + 1)
     event = Event(EventType.FORGOTTEN, detail={"pictures": len(ids)}, actor=actor)
     (event_id,) = journal.append(connection, [event], at, revision=base + 1)
+    states.put(connection, states.SCRUB, event_id, at)
     return event_id
 
 

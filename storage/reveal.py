@@ -87,10 +87,11 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
     _set_states(connection, change.correction)
     if change.overruled is not None:
         opinion.put(connection, change.overruled, change.assignments.picture_N.tolist())
+    changed = [record.id for record in change.clusters]
     if change.correction is not None:
-        _drop_exemplars(connection, change.assignments)
+        changed += _drop_exemplars(connection, change.assignments)
     moved = _moved(connection, revision)
-    note_sizes(connection, moved, revision, [record.id for record in change.clusters])
+    note_sizes(connection, moved, revision, changed)
     _count(connection, moved, change.clustering)
     version = change.clustering.encoder_version if change.clustering else None
     event_ids = journal.append(
@@ -115,13 +116,20 @@ def _keep_fact(connection: Connection, correction: Correction | None, event_ids:
     return correction.cluster_id or 0
 
 
-def _drop_exemplars(connection: Connection, placed: Assignments) -> None:
-    """Pictures that were placed elsewhere are no exemplars where they were, as long as others are left."""
+def _drop_exemplars(connection: Connection, placed: Assignments) -> list[int]:
+    """Pictures that were placed elsewhere are no exemplars where they were, as long as others are left.
+
+    Returns:
+        Kinds that have fewer by it; perhaps such as neither grow nor shrink, because they were merged.
+    """
+    changed: list[int] = []
     kind_of = dict(zip(placed.picture_N.tolist(), placed.cluster_N.tolist(), strict=True))
     for row in connection.execute(select(clusters.c.id, clusters.c.exemplars)).all():
         own = [picture for picture in row.exemplars if kind_of.get(picture, row.id) == row.id]
         if own and len(own) < len(row.exemplars):
             connection.execute(update(clusters).where(clusters.c.id == row.id).values(exemplars=own))
+            changed.append(row.id)
+    return changed
 
 
 def _set_states(connection: Connection, correction: Correction | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from storage.schema import state
 
@@ -20,9 +20,18 @@ RECLUSTER = "recluster_requested"
 BEYOND = "beyond"
 """Key of whose members beyond the window are still to be asked where they belong (`agent.inquiries`)."""
 
+SCRUB = "scrub_due"
+"""Key of the event since which bytes of forgotten pictures may lie in the database's files; None once they are gone."""
+
 
 def put(connection: Connection, key: str, value: object, at: datetime) -> None:
     """Keep one JSON value under a key, in place of the one before."""
     known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
     if known.rowcount == 0:
         connection.execute(insert(state).values(key=key, value=value, at=at))
+
+
+def read(connection: Connection, key: str) -> object | None:
+    """The value kept under a key; None when there is none."""
+    value: object = connection.execute(select(state.c.value).where(state.c.key == key)).scalar()
+    return value

@@ -6,7 +6,7 @@ The door knows nothing about networks, sources or how kinds are found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -41,6 +41,12 @@ def _stays_out(record: PictureRecord) -> RejectionRecord:
     return RejectionRecord(record.location, "", record.captured_at, "a person has had this picture forgotten")
 
 
+def _last_came(pictures: Sequence[PictureRecord], gone: Collection[str]) -> set[str]:
+    """Places to which, of all these pictures, one that was forgotten came last."""
+    last = {record.location.uri: record.sha256 for record in pictures}
+    return {uri for uri, sha256 in last.items() if sha256 in gone}
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -69,9 +75,11 @@ class Store:
         """Store arrivals; returning is the acknowledgement.
 
         Content that is stored already, or twice in the batch, only gains a location. A place where other content
-        lies now is closed for the old picture.
+        lies now is closed for the old picture. Where a batch has both a picture and a rejection for one place, and does
+        not tell by its order which came last, the picture lies there.
 
         Args:
+            pictures: in the order in which they came.
             repeats: content hashes that are stored, or in `pictures`, and where they were seen; unknown ones are left
                 out, because the next scan brings the file again.
 
@@ -83,15 +91,17 @@ class Store:
         at = self._clock()
         with self._engine.begin() as connection:
             gone = forgetting.kept_out(connection, {record.sha256 for record in pictures})
+            overtaken = _last_came(pictures, gone)
             rejections = [*rejections, *(_stays_out(record) for record in pictures if record.sha256 in gone)]
             pictures = [record for record in pictures if record.sha256 not in gone]
             ids = arrivals.add_pictures(connection, pictures, at)
             again = arrivals.ids_by_sha(connection, {sha256 for sha256, _ in repeats} - ids.keys())
-            found = [(ids[record.sha256], record.location) for record in pictures]
+            fresh = [(ids[record.sha256], record.location) for record in pictures]
             known = {**again, **ids}
-            found += [(known[sha256], location) for sha256, location in repeats if sha256 in known]
-            arrivals.add_locations(connection, found, at)
-            arrivals.add_rejections(connection, rejections, at)
+            repeated = [(known[sha256], location) for sha256, location in repeats if sha256 in known]
+            taken = {location.uri for _, location in fresh} - overtaken | {location.uri for _, location in repeated}
+            arrivals.add_locations(connection, [*fresh, *repeated], at)
+            arrivals.add_rejections(connection, [one for one in rejections if one.location.uri not in taken], at)
         return [ids[record.sha256] for record in pictures]
 
     def note_repeats(self, counts: Mapping[str, int]) -> None:
@@ -328,15 +338,32 @@ class Store:
         return replace(planned[-1], event_id=done.event_ids[0])
 
     def forget(self, shas: Sequence[str], actor: str) -> int:
-        """Remove pictures for good, as far as bytes on the disk; the event's id. Copies of them stay out.
+        """Remove pictures for good; the event's id. Copies of them stay out, and bytes on the disk wait for `scrub`.
 
         Raises:
             NotFound, Refused: as `storage.forgetting.forget`.
         """
         with self._engine.begin() as connection:
-            event_id = forgetting.forget(connection, shas, actor, self._clock())
-        scrub(self._engine, forgetting.TELLING)
-        return event_id
+            return forgetting.forget(connection, shas, actor, self._clock())
+
+    def scrub(self) -> bool:
+        """Remove the bytes of what was forgotten from the disk, where that is still due.
+
+        It is due from the transaction that forgets until it has been done, whoever is killed in between.
+
+        Returns:
+            False where a reader is in the way; it stays due then, and is to be tried again later.
+        """
+        with self._engine.connect() as connection:
+            due = states.read(connection, states.SCRUB)
+        if due is None:
+            return True
+        if not scrub(self._engine, forgetting.TELLING):
+            return False
+        with self._engine.begin() as connection:
+            if states.read(connection, states.SCRUB) == due:  # else more was forgotten meanwhile
+                states.put(connection, states.SCRUB, None, self._clock())
+        return True
 
     # ---------------------------------------------------------------- small facts
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 import run_agent
 from storage.answers import Answers
@@ -526,6 +527,54 @@ def test_a_file_of_ours_is_forgotten_with_its_picture(call: Call, own: Path, kep
     assert call("forget", sha(0), "--data", str(own)).code == 0
     assert not ours.exists()
     assert theirs.exists()
+
+
+def kept_file(data: Path) -> Path:
+    """A file of ours, in which picture 0 lies."""
+    path = data / "pushed" / "3f" / "3f00.jpg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"jpeg")
+    engine = open_engine(database_url(data))
+    Store(engine).add([], repeats=[(sha(0), LocationRecord(str(path.resolve()), "gate"))])
+    engine.dispose()
+    return path
+
+
+def test_a_file_that_cannot_be_removed_leaves_its_picture_to_be_forgotten_again(call: Call, own: Path) -> None:
+    kept = kept_file(own)
+    kept.unlink()
+    kept.mkdir()  # which nobody can unlink, root neither
+    refused = call("forget", sha(0), "--data", str(own))
+    assert refused.code == 3
+    assert str(kept) in refused.err
+    kept.rmdir()
+    kept.write_bytes(b"jpeg")
+    assert call("forget", sha(0), "--data", str(own)).code == 0
+    assert not kept.exists()
+
+
+def test_ctrl_c_while_a_reader_holds_up_forgetting_leaves_no_file(
+    call: Call, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(engine: object, tables: object) -> bool:
+        raise KeyboardInterrupt
+
+    kept = kept_file(own)
+    monkeypatch.setattr("storage.store.scrub", interrupted)
+    assert call("forget", sha(0), "--data", str(own)).code == 130
+    assert not kept.exists()
+
+
+def test_who_forgets_is_told_of_a_reader_in_the_way(call: Call, own: Path) -> None:
+    reader = open_engine(database_url(own), read_only=True)
+    with reader.begin() as connection:
+        connection.execute(text("SELECT count(*) FROM pictures"))
+        told = call("forget", sha(0), "--data", str(own))
+    reader.dispose()
+    assert told.code == 0
+    said = [line for line in told.err.splitlines() if "reads the database" in line]
+    assert len(said) == 1
+    assert "reads the database" not in call("forget", sha(1), "--data", str(own)).err
 
 
 def test_pause_is_one_event_by_a_person(call: Call, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,10 @@ from agent.commands.output import print_json
 from agent.uri import OURS
 
 NEW = "new"
+STILL_READ = (
+    "another program reads the database (an `export`, perhaps), so bytes of what was forgotten stay on the disk;"
+    " when it has ended, the agent removes them within a minute, or else the next `run` or `forget` does"
+)
 
 Kind = Annotated[int, typer.Argument(metavar="ID", help="Number of the kind.")]
 Shas = Annotated[list[str], typer.Argument(metavar="SHA...", help="sha256 of the pictures, or its first digits.")]
@@ -80,15 +84,21 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
 def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
     """Remove pictures for good: rows, thumbnail, embeddings, what we kept of it, the learner's memory. No undo."""
     with writing(data) as (store, queries):
-        places = queries.places(shas)
+        _unlink_ours(queries.places(shas), data)  # first: whatever fails, `forget` can be repeated
         event = store.forget(shas, person())
-        for uri in places:
-            if any(Path(uri).is_relative_to(data.resolve() / folder) for folder in OURS):
-                Path(uri).unlink(missing_ok=True)
+        scrubbed = store.scrub()
     if as_json:
         print_json({"event": event})
     else:
         print(f"{_pictures(shas)} forgotten for good (event {event}); the files are yours to delete", file=sys.stderr)
+    if not scrubbed:
+        print(STILL_READ, file=sys.stderr)
+
+
+def _unlink_ours(uris: Sequence[str], data: Path) -> None:
+    for uri in uris:
+        if any(Path(uri).is_relative_to(data.resolve() / folder) for folder in OURS):
+            Path(uri).unlink(missing_ok=True)
 
 
 def undo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from storage import counters
+from storage.engine import BUSY_S, database_url, open_engine
 from storage.errors import NotFound, Outdated, Refused
 from storage.forgetting import TELLING
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, EventType
 from storage.schema import cluster_rounds, clusters, corrections, metadata
+from storage.states import SCRUB
 from storage.store import Store
-from tests.factories import assign, picture, pictures, round_of, sha
+from tests.factories import assign, location, picture, pictures, rejection, round_of, sha
 from tests.postgres import Server
 from tests.storage.backends import on_postgresql, on_sqlite
 
@@ -46,6 +49,12 @@ def rows_about(engine: Engine, picture_id: int) -> int:
     return total
 
 
+def on_disk(data: Path) -> bool:
+    """Whether anything of the private picture lies in the database's files."""
+    left = b"".join(path.read_bytes() for path in data.glob("taxon.db*"))
+    return any(part in left for part in (SECRET, b"nobody may keep", sha(0).encode()))
+
+
 def test_no_row_is_left(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
     store.move([sha(0)], 2, "anna")
     store.set_layout(1, ids[:2], np.ones((2, 2), dtype=np.float32))
@@ -62,12 +71,60 @@ def test_no_row_is_left(store: Store, queries: Queries, engine: Engine, ids: lis
 
 @on_sqlite
 def test_no_byte_is_left(store: Store, data: Path, ids: list[int]) -> None:
-    assert b"".join(path.read_bytes() for path in data.glob("taxon.db*")).count(SECRET) > 0
+    assert on_disk(data)
     store.forget([sha(0)], "bob")
-    left = b"".join(path.read_bytes() for path in data.glob("taxon.db*"))
-    assert SECRET not in left
-    assert b"nobody may keep" not in left
-    assert sha(0).encode() not in left
+    assert store.scrub()
+    assert not on_disk(data)
+
+
+@on_sqlite
+def test_a_reader_delays_scrubbing_and_does_not_stop_it(
+    store: Store, queries: Queries, data: Path, ids: list[int]
+) -> None:
+    reader = Queries(open_engine(database_url(data), read_only=True))
+    rows = reader.export_rows()
+    next(rows)
+    store.forget([sha(0)], "bob")
+    started = time.monotonic()
+    assert not store.scrub()
+    assert time.monotonic() - started < 10
+    assert on_disk(data)
+    rows.close()  # type: ignore[attr-defined]
+    assert queries.state(SCRUB) is not None
+    assert Store(store._engine).scrub()
+    assert not on_disk(data)
+    assert queries.state(SCRUB) is None
+
+
+@on_sqlite
+def test_writers_wait_as_long_as_ever_after_scrubbing(store: Store, engine: Engine, ids: list[int]) -> None:
+    store.forget([sha(0)], "bob")
+    store.scrub()
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == BUSY_S * 1000
+
+
+def test_scrubbing_is_due_from_forgetting_until_it_was_done(
+    store: Store, queries: Queries, ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scrubbed: list[object] = []
+
+    def forget_more(engine: Engine, tables: object) -> bool:
+        scrubbed.append(tables)
+        if len(scrubbed) == 1:
+            store.forget([sha(1)], "bob")
+        return True
+
+    monkeypatch.setattr("storage.store.scrub", forget_more)
+    assert store.scrub()
+    assert not scrubbed
+    event = store.forget([sha(0)], "bob")
+    assert queries.state(SCRUB) == event
+    store.scrub()  # what is forgotten meanwhile needs another time
+    assert queries.state(SCRUB) == event + 1
+    store.scrub()
+    store.scrub()
+    assert len(scrubbed) == 2
 
 
 @on_postgresql
@@ -80,6 +137,7 @@ def test_no_byte_is_left_once_the_tables_are_written_anew(
         connection.execute(text("CHECKPOINT"))
         assert server.holds(SECRET)
         store.forget([sha(0)], "bob")
+        assert store.scrub()
         connection.execute(text(f"VACUUM (FULL, ANALYZE) {', '.join((*TELLING, 'pg_statistic'))}"))
         connection.execute(text("CHECKPOINT"))
         assert not server.holds(b"nobody may keep")
@@ -117,6 +175,37 @@ def test_a_copy_stays_out_and_is_told(store: Store, queries: Queries, ids: list[
     (rejected,) = queries.pictures(status="rejected")
     assert (rejected.uri, rejected.sha256) == ("/pictures/copy.jpg", "")
     assert "forgotten" in rejected.reason
+
+
+def lie_and_rejected(queries: Queries) -> tuple[set[str], set[str]]:
+    rows = queries.export_rows()
+    here = {(row.uri, row.status == "rejected") for row in rows}
+    return {uri for uri, rejected in here if not rejected}, {uri for uri, rejected in here if rejected}
+
+
+@pytest.mark.parametrize("last", ["new", "forgotten"])
+def test_what_came_last_to_a_place_is_there(store: Store, queries: Queries, ids: list[int], last: str) -> None:
+    store.forget([sha(0)], "bob")
+    both = [picture(0, "/place.jpg"), picture(30, "/place.jpg")]
+    store.add(both if last == "new" else both[::-1])
+    lie, rejected = lie_and_rejected(queries)
+    assert ("/place.jpg" in lie, "/place.jpg" in rejected) == ((True, False) if last == "new" else (False, True))
+    assert queries.status().rejected == len(rejected)
+    assert sha(30) in queries.existing([sha(30)])
+
+
+def test_a_stored_picture_keeps_its_place_where_no_order_is_known(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    store.forget([sha(0)], "bob")
+    store.add(
+        [picture(0, "/one.jpg"), picture(30, "/two.jpg")],
+        repeats=[(sha(1), location("/one.jpg"))],
+        rejections=[rejection("/two.jpg"), rejection("/three.jpg")],
+    )
+    lie, rejected = lie_and_rejected(queries)
+    assert {"/one.jpg", "/two.jpg"} <= lie
+    assert rejected == {"/three.jpg"}
 
 
 def test_a_round_that_ran_meanwhile_is_repeated_without_it(store: Store, queries: Queries, ids: list[int]) -> None:

@@ -170,6 +170,19 @@ def test_a_merge_is_undone_many_rounds_later(store: Store, queries: Queries, eng
     assert states(queries)[ONE] is ClusterState.ENDED
 
 
+def test_exemplars_are_the_same_now_and_as_of_now(store: Store, queries: Queries, clock: Clock, ids: list[int]) -> None:
+    shown = [ClusterRecord(ONE, ClusterState.ACTIVE, exemplars=(ids[0], ids[1]))]
+    store.revise(assign({ids[0]: ONE}), shown)
+    for correct in (lambda: store.merge([ONE], TWO, "anna"), lambda: store.move([sha(0)], THREE, "anna")):
+        before = clock.now
+        clock.tick()
+        correct()
+        now = queries.cluster(ONE, as_of=None).cluster.exemplars
+        assert queries.cluster(ONE, as_of=clock.now).cluster.exemplars == now
+        assert queries.cluster(ONE, as_of=before).cluster.exemplars == (sha(0), sha(1))
+    assert now == (sha(1),)
+
+
 def test_what_was_believed_while_kinds_were_merged(
     store: Store, queries: Queries, clock: Clock, ids: list[int]
 ) -> None:

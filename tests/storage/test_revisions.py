@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, func, select
 
 from storage import revisions as revisions_module
 from storage.engine import open_engine
-from storage.errors import Outdated, StorageError
+from storage.errors import Outdated, StorageError, StoreLocked
 from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType
 from storage.schema import assignments, cluster_rounds
@@ -188,6 +189,82 @@ def test_round_on_an_older_revision_is_refused(store: Store, queries: Queries) -
     assert kinds(queries) == {ids[0]: 1}
     store.add_clustering(round_of(dict.fromkeys(ids, 2)), base=queries.revision())
     assert set(kinds(queries).values()) == {2}
+
+
+def certainties(queries: Queries) -> list[float]:
+    found: list[float] = queries.assignments().probability_N.tolist()
+    return found
+
+
+def test_a_round_that_is_overtaken_leaves_no_certainty(store: Store, queries: Queries, engine: Engine) -> None:
+    ids = store.add(pictures(range(6)))
+    same: dict[int, int | None] = dict.fromkeys(ids, 1)
+    store.add_clustering(round_of(same, probability=0.75))
+
+    def overtake(seconds: float) -> None:
+        Store(engine).revise(assign({}), actor="anna")
+
+    store._revisions._pause = overtake
+    with pytest.raises(Outdated):
+        store.add_clustering(round_of(same, probability=0.25), base=queries.revision())
+    assert certainties(queries) == [0.75] * 6
+
+
+def test_new_certainties_are_seen_once_their_round_is(store: Store, queries: Queries, engine: Engine) -> None:
+    ids = store.add(pictures(range(7)))
+    same: dict[int, int | None] = dict.fromkeys(ids, 1)
+    store.add_clustering(round_of(same, probability=0.75))
+    seen: list[tuple[int, bool]] = []
+    store._revisions._pause = lambda seconds: seen.append((queries.revision(), 0.25 in certainties(queries)))
+    store.add_clustering(round_of(same, probability=0.25))
+    assert {revision for revision, new in seen if new} == {2}
+    assert certainties(queries) == [0.25] * 7
+    assert rows(engine) == 7
+
+
+@pytest.mark.parametrize("error", [Killed, StoreLocked])
+def test_a_visible_round_stays_so_whatever_becomes_of_its_certainties(
+    store: Store, queries: Queries, error: type[Exception]
+) -> None:
+    ids = store.add(pictures(range(7)))
+    same: dict[int, int | None] = dict.fromkeys(ids, 1)
+    store.add_clustering(round_of(same, probability=0.75))
+
+    def fail_once_visible(seconds: float) -> None:
+        if queries.revision() == 2:
+            raise error
+
+    store._revisions._pause = fail_once_visible
+    with pytest.raises(Killed) if error is Killed else nullcontext():
+        store.add_clustering(round_of({**same, ids[6]: 2}, probability=0.25))
+    assert kinds(queries) == {**same, ids[6]: 2}
+    assert certainties(queries) == [0.25] * 3 + [0.75] * 3 + [0.25]
+    store._revisions._pause = lambda seconds: None
+    store.add_clustering(round_of({**same, ids[6]: 2}, probability=0.25))
+    assert certainties(queries) == [0.25] * 7
+
+
+def test_what_people_do_before_all_certainties_are_written_keeps_its_own(
+    store: Store, queries: Queries, clock: Clock
+) -> None:
+    ids = store.add(pictures(range(6)))
+    same: dict[int, int | None] = dict.fromkeys(ids, *store.allocate_clusters(1))
+    store.add_clustering(round_of(same, probability=0.75))
+    before = clock.now
+    corrected: list[int] = []
+
+    def forget_and_move(seconds: float) -> None:
+        if queries.revision() == 2 and not corrected:
+            corrected.append(2)
+            clock.tick()
+            store.forget([sha(5)], "anna")  # whose row's number is given again
+            store.move([sha(4)], None, "anna")
+
+    store._revisions._pause = forget_and_move
+    store.add_clustering(round_of(same, probability=0.25))
+    assert kinds(queries) == {**dict.fromkeys(ids[:4], 1), ids[4]: 2}
+    assert certainties(queries) == [0.25] * 4 + [1]
+    assert queries.picture(sha(4), as_of=before).picture.probability == 0.75
 
 
 # -------------------------------------------------------------------------- the past
