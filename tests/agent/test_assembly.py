@@ -58,11 +58,15 @@ def test_what_a_reader_kept_on_the_disk_is_removed_in_time(
     data: Path, engine: Engine, watched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = agent_on(engine, data, config(watched))
-    tried: list[float] = []
-    monkeypatch.setattr(agent._store, "scrub", lambda: bool(tried.append(clock[0])))
+    clock, tried = [5.0], list[float]()
+
+    def scrub() -> bool:
+        tried.append(clock[0])
+        return False
+
+    monkeypatch.setattr(agent._store, "scrub", scrub)
     monkeypatch.setattr(agent, "_tell", lambda states: None)
     monkeypatch.setattr(agent._clusterer, "check", lambda: None)
-    clock = [5.0]
     monkeypatch.setattr("agent.assembly.time.monotonic", lambda: clock[0])
     idle: Any = SimpleNamespace(beat=0.0, debt_views=0)
     for clock[0] in (5.0, 10.0, 64.0, 66.0, 70.0):
