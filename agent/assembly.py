@@ -197,7 +197,7 @@ class Agent:
         worker = TrainWorker(
             learner, self._store, self._queries, embedding, self._config, self._checkpoints, stop=self._stop.is_set
         )
-        if worker.begin():
+        if worker.restore():
             log.info("learning goes on", learned_through=worker.learned_through)
         return worker
 

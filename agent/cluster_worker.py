@@ -48,6 +48,8 @@ LOOK_S = 1.0
 # Reasons for a round in which nothing new may be coming, so that stability must confirm what new pictures cannot.
 IDLE = ("idle", "drain", "requested")
 NONE = -1
+# Pictures that one line of the log names.
+NAMED = 5
 
 CHOICE = "clusterer"
 """State key: the parameters that the last round was made with."""
@@ -250,7 +252,10 @@ class ClusterWorker:
         finite = embedded.finite()
         if len(finite.ids_N) < len(embedded.ids_N):
             broken = np.setdiff1d(embedded.ids_N, finite.ids_N).tolist()
-            log.error("vectors that are not finite are left out; `forget` these pictures", pictures=broken)
+            named = [picture.sha256 for i in broken[:NAMED] for picture in self._queries.pictures_after(i - 1, 1)]
+            log.error(
+                "a vector is not finite and is left out; `forget` such pictures", pictures=len(broken), some=named
+            )
         return finite
 
     # ---------------------------------------------------------------- votes

@@ -32,11 +32,10 @@ from storage.store import Store
 log = structlog.get_logger(__name__)
 
 CHECKPOINT_S = 300.0
-FORGOTTEN = "forgotten_in_checkpoints"
-"""State key: the last event of forgetting that the checkpoints know of."""
-
 FILL_S = 2.0
 """How long an incomplete batch waits for more pictures before it is learned from as it is."""
+FORGOTTEN = "forgotten_in_checkpoints"
+"""State key: the last event of forgetting that the checkpoints know of."""
 
 
 class TrainWorker:
@@ -72,6 +71,7 @@ class TrainWorker:
         self._short_since: float | None = None
         self._published_at = clock()
         self._saved_at = clock()
+        self._can_go_back = False
         self._failures = 0
         self._balanced_by = 0
         noted = queries.state(FORGOTTEN)
@@ -88,6 +88,8 @@ class TrainWorker:
             draining: nothing more will come, so an incomplete batch is complete, and what was learned is published.
         """
         self.forget_what_is_gone()
+        if not self._can_go_back:
+            self.save()  # here and not where it is loaded, since whoever calls this waits for a full disk
         batch = self._next_batch(draining)
         if not batch and (draining or not self._may_rehearse):
             return self._publish_if_due(draining)
@@ -286,21 +288,10 @@ class TrainWorker:
                 FORGOTTEN: self._forgotten_through,
             }
         )
-        self._saved_at = self._clock()
-
-    def begin(self) -> bool:
-        """Go on from the newest whole checkpoint; False when there was none, and this is the first.
-
-        Raises:
-            EncoderError: it is of another network.
-        """
-        if self.restore():
-            return True
-        self.save()  # what to go back to, should the first steps not be finite
-        return False
+        self._saved_at, self._can_go_back = self._clock(), True
 
     def restore(self) -> bool:
-        """Back to the newest whole checkpoint; False when there is none.
+        """Go on from the newest whole checkpoint, or back to it; False when there is none.
 
         Raises:
             EncoderError: it is of another network.
@@ -315,6 +306,7 @@ class TrainWorker:
         self._owed_views = float(found.meta["owed_views"])
         self._idle_views = float(found.meta.get("idle_views", 0.0))
         self.unpublished = self._learner.unpublished or publication_was_cut_off(self._queries)
+        self._can_go_back = True
         return True
 
     def _observations_by_sha(self, shas: Sequence[str]) -> list[Observation]:

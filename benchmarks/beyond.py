@@ -79,8 +79,8 @@ def measure(path: Path, members: int, dims: int) -> dict[str, Any]:
     said, pending = with_beyond(inside, after_round((), result, members), queries, ASSIGN)
     round_s = time.monotonic() - started
     record = ClusterRecord(other, ClusterState.PROVISIONAL, parents=(one,))
-    store.add_clustering(clustering(said, members, (record,), result.events), kept=as_values(pending))
-    store.set_window(window_N.tolist())
+    told = clustering(said, members, (record,), result.events)
+    store.add_clustering(told, kept=as_values(pending), window=window_N.tolist())
     written_s = time.monotonic() - started - round_s
     pieces = in_pieces(Beyond(store, queries, ASSIGN))
     busy = sender.taken()

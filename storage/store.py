@@ -196,7 +196,7 @@ class Store:
         Args:
             base: the revision that the round was worked out on (`Queries.revision`).
             kept: values under keys, as `set_state` keeps them, that count from the same moment on.
-            window: pictures that the round looked at, by `set_window`.
+            window: pictures that the round looked at; None where that is left as it was.
 
         Returns:
             The clustering's id.
@@ -243,11 +243,6 @@ class Store:
         """
         change = Change(assignments, tuple(clusters), tuple(events), actor, overruled=overruled, kept=kept or {})
         return self._revisions.write(change, base).revision
-
-    def set_window(self, picture_ids: Sequence[int]) -> None:
-        """Remember which pictures the last round looked at."""
-        with self._engine.begin() as connection:
-            placement.put_window(connection, [int(i) for i in picture_ids])
 
     def set_layout(self, version: int, picture_ids: Sequence[int], xy_N2: NDArray[np.float32]) -> None:
         """Where the map shows these pictures from now on, by an encoder version; the others stay where they were.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from storage.placement import put_window
 from storage.records import (
     Assignments,
     Clustering,
@@ -18,6 +19,7 @@ from storage.records import (
     PictureRecord,
     RejectionRecord,
 )
+from storage.store import Store
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 DIMS = 8
@@ -109,3 +111,9 @@ def round_of(
         voters=voters,
         near=near or {},
     )
+
+
+def look_at(store: Store, picture_ids: Sequence[int]) -> None:
+    """These pictures are the window, as a round would say."""
+    with store._engine.begin() as connection:
+        put_window(connection, picture_ids)

@@ -14,7 +14,7 @@ from storage.records import Assignments, Event, EventType
 from storage.states import BEYOND
 from storage.store import Store
 from tests.agent.test_cluster_worker import blob
-from tests.factories import assign, round_of, sha
+from tests.factories import assign, look_at, round_of, sha
 
 NOTHING = assign({})
 
@@ -104,7 +104,7 @@ def test_what_one_piece_does_not_hold_follows_piece_by_piece_and_each_is_asked_o
     store.add_clustering(
         round_of({i: kinds.get(i, 1 if i <= 60 else 2) for i in archive}), base=1, kept=as_values(left)
     )
-    store.set_window(window)
+    look_at(store, window)
     assert [inquiry.after for inquiry in left] == [8]
 
     taken = []
@@ -124,7 +124,7 @@ def test_a_piece_that_somebody_overtook_is_done_again(
     archive: list[int], store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inquiry = Inquiry(1, (2,), 0, 80)
-    store.set_window([])
+    look_at(store, [])
     store.revise(NOTHING, kept=as_values([inquiry]))
     beyond = Beyond(store, queries, 0.3)
 
@@ -143,7 +143,7 @@ def test_nobody_goes_to_a_kind_that_people_unmade_in_between(
     archive: list[int], store: Store, queries: Queries
 ) -> None:
     event, made = store.move([sha(70)], None, "anna")
-    store.set_window(archive[60:])
+    look_at(store, archive[60:])
     store.revise(NOTHING, kept=as_values([Inquiry(1, (made,), 0, 80)]))
     beyond = Beyond(store, queries, 0.3)
     store.undo(event, "anna")
@@ -159,7 +159,7 @@ def test_nobody_votes_for_a_kind_that_people_unmade_between_two_pieces(
     monkeypatch.setattr("agent.beyond.PIECE", 8)
     event, made = store.move([sha(70)], None, "anna")
     gathered = [picture for picture in archive[60:] if picture != 71]
-    store.set_window(archive[60:])
+    look_at(store, archive[60:])
     store.revise(assign(dict.fromkeys(gathered, made)), kept=as_values([Inquiry(1, (), 0, 80)]))
     beyond = Beyond(store, queries, 0.3)
     assert beyond.step()
@@ -177,7 +177,7 @@ def test_a_round_sends_nobody_to_a_kind_that_people_unmade(archive: list[int], q
 
 
 def test_who_came_after_the_change_is_not_asked(archive: list[int], store: Store, queries: Queries) -> None:
-    store.set_window([])
+    look_at(store, [])
     store.revise(NOTHING, kept=as_values([Inquiry(1, (2,), 0, through=40)]))
     beyond = Beyond(store, queries, 0.3)
     while beyond.step():

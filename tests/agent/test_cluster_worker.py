@@ -29,7 +29,7 @@ from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
 from tests import factories
-from tests.factories import assign, picture
+from tests.factories import assign, look_at, picture
 
 ORPHAN = """
 import multiprocessing, os, signal, sys
@@ -274,7 +274,7 @@ def test_a_round_its_window_and_its_choice_become_visible_together(
     def killed(*_: object, **__: object) -> None:
         raise RuntimeError("SIGKILL")
 
-    for later in ("set_window", "set_state", "set_states"):
+    for later in ("set_state", "set_states"):
         monkeypatch.setattr(store, later, killed)
     assert worker.step()
     assert queries.window().tolist() == ids
@@ -335,7 +335,7 @@ def test_who_is_beyond_the_window_is_asked_between_rounds_and_after_a_restart(
     ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch).step()
     one, other = (record.id for record in queries.living_clusters())
     members = queries.said_members([one]).picture_N.tolist()
-    store.set_window([i for i in range(1, 81) if i not in members[10:]])
+    look_at(store, [i for i in range(1, 81) if i not in members[10:]])
     store.revise(assign({}), kept=as_values([Inquiry(one, (other,), 0, 80)]))
     restarted = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
     assert restarted.step()

@@ -23,7 +23,7 @@ def new_learning(store: Store, queries: Queries, folder: Path, views_per_picture
 
     def build() -> TrainWorker:
         worker = TrainWorker(learners.new_learner(config), store, queries, embedding, config, folder)
-        worker.begin()
+        worker.restore()
         return worker
 
     return Learning(config.learner, queries, build)

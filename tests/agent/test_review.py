@@ -13,7 +13,7 @@ from storage.queries import Queries
 from storage.records import Assignments
 from storage.store import Store
 from tests.ballots import voters
-from tests.factories import pictures, round_of, sha
+from tests.factories import look_at, pictures, round_of, sha
 
 ONE, TWO = 1, 2
 
@@ -54,7 +54,7 @@ def test_the_limit_counts_for_both(queries: Queries, ids: list[int]) -> None:
 
 
 def test_what_only_a_vote_has_placed_is_among_them(store: Store, queries: Queries, ids: list[int]) -> None:
-    store.set_window(ids)
+    look_at(store, ids)
     late = store.add(pictures(range(20, 26)))
     chances = np.array([0.52, 0.74, 0.76, 0.4, 0.55, 0.55], dtype=np.float32)
     kinds = np.array([ONE, ONE, ONE, TWO, TWO, TWO])

@@ -385,7 +385,6 @@ def test_what_is_not_finite_is_neither_kept_nor_published(
     store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
 ) -> None:
     worker = breaking(store, queries, embedding, tmp_path, clock_s, views_per_picture=6)
-    assert not worker.begin()
     store.add([stored(n) for n in range(8)])
     assert worker.step(draining=True)
     assert not worker._learner.sound, "a finite step, and two that are not: too few to give up"
@@ -405,7 +404,6 @@ def test_a_learner_that_breaks_at_once_is_paused_however_few_updates_a_batch_pay
     store: Store, queries: Queries, embedding: Embedding, tmp_path: Path, clock_s: Clock
 ) -> None:
     worker = breaking(store, queries, embedding, tmp_path, clock_s, views_per_picture=3)
-    worker.begin()
     store.add([stored(n) for n in range(160)])
     while not queries.paused() and worker.learned_through < 160:
         assert worker.step()
@@ -416,7 +414,6 @@ def test_a_learner_that_breaks_at_once_is_paused_however_few_updates_a_batch_pay
 def test_rehearsal_that_diverges_leaves_the_cursor_where_it_was(
     worker: TrainWorker, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker.begin()
     store.add([stored(n) for n in range(16)])
     while worker.step():
         pass
@@ -458,6 +455,25 @@ def test_what_people_had_forgotten_leaves_older_checkpoints_too(
     assert named(gone), "by the checkpoint before the newest"
     store.forget([gone], "anna")
     again = TrainWorker(learners.new_learner(config), store, queries, embedding, config, tmp_path, clock_s)
-    assert again.begin()
+    assert again.restore()
     again.step()
     assert not named(gone)
+
+
+def test_a_disk_that_is_full_before_the_first_step_is_waited_for(
+    worker: TrainWorker, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.add([stored(n) for n in range(8)])
+    monkeypatch.setattr(checkpoint, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        worker.step()
+    assert worker.learned_through == 0
+    monkeypatch.undo()
+    assert worker.step()
+    assert worker.learned_through == 8
+    first = checkpoint.newest(tmp_path / "checkpoints", checkpoint.LEARNER)
+    assert first is not None
+    assert first.meta["steps"] == 0

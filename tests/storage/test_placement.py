@@ -11,15 +11,15 @@ from storage.queries import Queries
 from storage.rows import PlaceRow
 from storage.schema import layouts
 from storage.store import Store
-from tests.factories import Clock, pictures, round_of, sha
+from tests.factories import Clock, look_at, pictures, round_of, sha
 
 
 def test_window_is_what_was_said_last(store: Store, queries: Queries) -> None:
     ids = store.add(pictures(range(5)))
     assert queries.window().tolist() == []
-    store.set_window([*ids[:3], 99])
+    look_at(store, [*ids[:3], 99])
     assert queries.window().tolist() == ids[:3]
-    store.set_window(ids[2:])
+    look_at(store, ids[2:])
     assert queries.window().tolist() == ids[2:]
 
 
