@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import copy
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from agent import checkpoint, device
 from agent.config import Config
 from agent.device import HOST, DeviceError, autocast, host_values, resolve_device, upload
-from agent.embedder import Embedder
+from agent.embedder import Embedder, Vectors
 from agent.encoder import Encoder, build_encoder, square, training_px
-from agent.learner import Learner
+from agent.learner import MEASURE_EVERY, Learner
 from agent.replay import Observation
 from agent.split import split
-from tests.learners import observations, picture, small_config
+from tests.learners import bundled_encoder, observations, picture, small_config
 
 AGENT = Path(device.__file__).parent
 PICTURES = [picture(number) for number in range(3)]
@@ -156,3 +158,92 @@ def test_views_are_moved_to_their_device_without_waiting() -> None:
     """A plain `.to(device)` from the host waits for all that the device still has to do."""
     calls = [n for n in ast.walk(ast.parse((AGENT / "augment.py").read_text())) if isinstance(n, ast.Call)]
     assert [n.lineno for n in calls if isinstance(n.func, ast.Attribute) and n.func.attr in ("to", "cuda")] == []
+
+
+# -------------------------------------------------------------------- on CUDA, where there is one
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device: torch.cuda.is_available() is false")
+    return torch.device("cuda")
+
+
+def test_auto_picks_cuda_where_there_is_one(cuda: torch.device) -> None:
+    assert resolve_device("auto") == cuda
+
+
+@pytest.mark.parametrize("objective", ["simclr", "byol"])
+def test_a_whole_life_on_cuda(objective: str, cuda: torch.device, tmp_path: Path) -> None:
+    """Steps, consolidation, publication and vectors, in half precision; then the checkpoint goes on upon the host."""
+    config = consolidating(objective)
+    learner, embedder = whole_life(config, with_frozen_stages(build_encoder(config.encoder, 0)).to(cuda), cuda)
+    steps = learner.rehearse(3)
+    assert len(steps) == 3
+    assert all(np.isfinite([step.loss, step.align_loss, step.grad_norm, step.drift]).all() for step in steps)
+    assert {(p.device.type, p.dtype) for p in learner.teacher.parameters()} == {(cuda.type, torch.float32)}
+    innate_ND, learned = embedder.embed(PICTURES)
+    assert np.isfinite(innate_ND).all()
+    assert np.isfinite(learned[2]).all()
+    assert not np.array_equal(innate_ND, learned[2])
+
+    saved = checkpoint.load(checkpoint.save(tmp_path, "learner-1", *learner.state_dict()))
+    encoder = with_frozen_stages(build_encoder(config.encoder, 0))
+    by_sha = {o.sha256: o for o in stream_for(encoder)}
+    elsewhere = Learner(config, encoder, HOST)
+    elsewhere.load_state_dict(saved.tensors, saved.meta, lambda shas: [by_sha[sha] for sha in shas])
+    assert elsewhere.steps == learner.steps
+    assert len(elsewhere.rehearse()) == 1
+
+
+def test_a_step_waits_for_cuda_in_one_place_only(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA itself raises where something waits that is not `host_values`."""
+    waits = 0
+
+    def lifted(scalars: Sequence[torch.Tensor]) -> list[float]:
+        nonlocal waits
+        waits += 1
+        torch.cuda.set_sync_debug_mode("default")
+        values = host_values(scalars)
+        torch.cuda.set_sync_debug_mode("error")
+        return values
+
+    for module in ("agent.learner", "agent.student"):
+        monkeypatch.setattr(f"{module}.host_values", lifted)
+    config = consolidating("simclr")
+    encoder = build_encoder(config.encoder, 0).to(cuda)
+    learner, stream = Learner(config, encoder, cuda), stream_for(encoder)
+    for start in range(0, 40, 8):
+        learner.observe(stream[start : start + 8], 2)
+    assert learner.steps % MEASURE_EVERY != 0
+    waits = 0
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        steps = learner.observe(stream[40:48], 2)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (len(steps), waits) == (2, 2)
+
+
+def test_cuda_sees_what_the_host_sees(cuda: torch.device) -> None:
+    encoder = bundled_encoder()
+    there, _ = Embedder(encoder, {}, cuda).embed(PICTURES)
+    here, _ = Embedder(encoder, {}, HOST).embed(PICTURES)
+    cosines = (unit(there) * unit(here)).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+def unit(x_ND: Vectors) -> NDArray[np.float32]:
+    wide: NDArray[np.float32] = x_ND.astype(np.float32)
+    length_N1: NDArray[np.float32] = np.linalg.norm(wide, axis=1, keepdims=True)
+    return wide / length_N1
+
+
+@pytest.mark.slow
+def test_a_compiled_learner_steps_on_cuda(cuda: torch.device) -> None:
+    config = small_config(learner={"compile": True})
+    encoder = build_encoder(config.encoder, 0).to(cuda)
+    learner = Learner(config, encoder, cuda)
+    steps = learner.observe(stream_for(encoder)[:8], 2)
+    assert [np.isfinite(step.loss) for step in steps] == [True, True]
