@@ -60,6 +60,27 @@ class Step:
     views: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """N pictures on the device; `never_negative_NN` as of `_never_negative`, `replayed_R` their rows in 2N views."""
+
+    pixels_NCHW: Tensor
+    never_negative_NN: Tensor
+    replayed_R: Tensor
+
+    def __len__(self) -> int:
+        return len(self.pixels_NCHW)
+
+
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """What a step computes, each `()`, and not known on the host yet."""
+
+    contrast: Tensor
+    align: Tensor
+    norm: Tensor
+
+
 def never() -> bool:
     """Nobody stops it."""
     return False
@@ -139,36 +160,48 @@ class Learner:
         return self._make_steps(self._replay.collect([]), updates, never)
 
     def _make_steps(self, stream: Pictures, updates: int, stop: Callable[[], bool]) -> list[Step]:
-        self.unmade = updates
         steps: list[Step | None] = []
-        while self.unmade > 0 and not stop():
-            steps.append(self._make_step(stream))
+        batch = self._batch(stream) if updates > 0 else None
+        self.unmade = updates if batch is not None else 0
+        while batch is not None and not stop():
+            losses = self._launch(batch)
+            # The next batch is chosen and sent while the device computes.
+            coming = self._batch(stream) if self.unmade > 1 else None
+            steps.append(self._finish(losses, 2 * len(batch)))
             self.unmade -= 1
+            batch = coming
         return [step for step in steps if step is not None]
 
-    def _make_step(self, stream: Pictures) -> Step | None:
-        """One gradient step; None where there is nothing to tell apart, or the numbers are not finite."""
-        settings = self._config.learner
-        pictures = stream + self._replay.sample(settings.replay_batch)
+    def _batch(self, stream: Pictures) -> _Batch | None:
+        """Pictures of the stream and replayed ones; None where there is nothing to tell apart."""
+        pictures = stream + self._replay.sample(self._config.learner.replay_batch)
         if len(pictures) < 2:
             return None
+        return _Batch(
+            upload(pictures.pixels_NCHW, self._device),
+            self._never_negative(pictures),
+            _rows_of_both_views(len(stream), len(pictures), self._device),
+        )
 
-        features = self._trunk_of_views(pictures)
-        never_negative_NN = self._never_negative(pictures)
-        replayed_R = _rows_of_both_views(len(stream), len(pictures), self._device)
+    def _launch(self, batch: _Batch) -> _Losses:
+        """Forward and backward, without waiting for the device."""
+        settings = self._config.learner
+        features = self._trunk_of_views(batch.pixels_NCHW)
         with autocast(self._device):
             student_2ND = in_parts(self._student.tail, features, self._at_once)
-            teacher_2ND, teacher_RD = self._teacher_of(features, replayed_R)
-            contrast = self._student.objective(student_2ND, teacher_2ND, never_negative_NN)
-            align = contrast.new_zeros(()) if teacher_RD is None else alignment(student_2ND[replayed_R], teacher_RD)
+            teacher_2ND, teacher_RD = self._teacher_of(features, batch.replayed_R)
+            contrast = self._student.objective(student_2ND, teacher_2ND, batch.never_negative_NN)
+            aligned = None if teacher_RD is None else alignment(student_2ND[batch.replayed_R], teacher_RD)
+        align = contrast.new_zeros(()) if aligned is None else aligned
+        return _Losses(contrast, align, self._student.descend(contrast + settings.align * align))
 
-        norm = self._student.descend(contrast + settings.align * align)
-        loss_value, align_value, norm_value = host_values([contrast, align, norm])
+    def _finish(self, losses: _Losses, views: int) -> Step | None:
+        """Optimizer's step, and the teacher follows; None where the numbers are not finite, and nothing moves."""
+        loss_value, align_value, norm_value = host_values([losses.contrast, losses.align, losses.norm])
         if not self._is_finite(loss_value, align_value, norm_value):
             return None
         self._advance()
-
-        return Step(self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, 2 * len(pictures))
+        return Step(self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, views)
 
     def _never_negative(self, pictures: Pictures) -> Tensor:
         """`(N, N)` bool: pairs that show the same thing, by what the born network sees or by when they were taken."""
@@ -177,10 +210,10 @@ class Learner:
         alike_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
         return alike_NN | upload(burst_NN, self._device)
 
-    def _trunk_of_views(self, pictures: Pictures) -> Tensor:
+    def _trunk_of_views(self, pixels_NCHW: Tensor) -> Tensor:
         """Two random views of each picture as the trunk sees them, which student and teacher share."""
-        pixels = upload(pictures.pixels_NCHW, self._device).repeat(2, 1, 1, 1)
-        return self._trunk_of(augment(pixels, self._config.augment, self._image_px, self._chance))
+        twice = pixels_NCHW.repeat(2, 1, 1, 1)
+        return self._trunk_of(augment(twice, self._config.augment, self._image_px, self._chance))
 
     def _trunk_of(self, x_BCHW: Tensor) -> Tensor:
         with torch.no_grad(), autocast(self._device):
@@ -222,7 +255,7 @@ class Learner:
         """The objective of replayed pictures, some at a time, against targets that stay fixed (for EWC's Fisher)."""
         objective = self._student.objective
         pictures = self._replay.sample(self._config.ewc.fisher_samples)
-        features = self._trunk_of_views(pictures)
+        features = self._trunk_of_views(upload(pictures.pixels_NCHW, self._device))
         never_negative_NN = self._never_negative(pictures)
         with torch.no_grad(), autocast(self._device):
             targets_2NP = objective.targets(model(features))

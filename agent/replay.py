@@ -26,6 +26,8 @@ from agent.reservoir import BalancedReservoir
 UNASSIGNED = -1
 # Pictures without which there is nothing to mix into a batch.
 FEWEST = 8
+AT_ONCE = 64
+"""Pictures that enter before as many leave: the reservoir sorts all that it holds for whatever is offered at once."""
 OUTLINE_PX = 16
 """Side of the grey miniatures by which it is told whether two pictures look the same."""
 LEAST_CONTRAST = 1.0
@@ -106,16 +108,18 @@ class Replay:
         self._generator = generator
         self._recent_room = round(self.capacity * config.recent_share)
         host = generator.device
-        # Untouched pages of these cost nothing. One slot over: a picture enters before another leaves.
-        self._pixels = torch.empty((self.capacity + 1, 3, side_px, side_px), dtype=torch.uint8, device=host)
-        self._innate = torch.zeros((self.capacity + 1, dim), device=host)
-        self._outline = torch.zeros((self.capacity + 1, OUTLINE_PX**2 + 1), device=host)
-        self._taken = torch.empty(self.capacity + 1, dtype=torch.float64, device=host)
-        self._source = torch.empty(self.capacity + 1, dtype=torch.long, device=host)
+        slots = self.capacity + AT_ONCE
+        # Untouched pages of these cost nothing.
+        self._pixels = torch.empty((slots, 3, side_px, side_px), dtype=torch.uint8, device=host)
+        self._innate = torch.zeros((slots, dim), device=host)
+        self._outline = torch.zeros((slots, OUTLINE_PX**2 + 1), device=host)
+        self._taken = torch.empty(slots, dtype=torch.float64, device=host)
+        self._source = torch.empty(slots, dtype=torch.long, device=host)
+        self._kind = torch.full((slots,), UNASSIGNED, device=host)
         self._sha_of: dict[int, str] = {}
-        self._free = list(range(self.capacity, -1, -1))
+        self._free = list(range(slots - 1, -1, -1))
         self._recent: deque[int] = deque()
-        self._reservoir = BalancedReservoir(self.capacity - self._recent_room, self._groups_of, generator)
+        self._reservoir = BalancedReservoir(self.capacity - self._recent_room, self._kinds_of, generator)
         self._kinds: Mapping[str, int] = {}
         self.repeats: dict[str, int] = {}
         self.left: dict[str, int] = {}
@@ -134,15 +138,16 @@ class Replay:
     def balance_by(self, kinds: Mapping[str, int]) -> None:
         """sha256 -> cluster id, as the last clustering has it; pictures that it lacks count as one group."""
         self._kinds = kinds
+        for slot, sha256 in self._sha_of.items():
+            self._kind[slot] = kinds.get(sha256, UNASSIGNED)
 
-    def _groups_of(self, slots_N: Tensor) -> Tensor:
-        groups = [self._kinds.get(self._sha_of[slot], UNASSIGNED) for slot in slots_N.tolist()]
-        return torch.tensor(groups, dtype=torch.long, device=slots_N.device)
+    def _kinds_of(self, slots_N: Tensor) -> Tensor:
+        return self._kind[slots_N]
 
     def collect(self, batch: Sequence[Observation]) -> Pictures:
         """The batch as tensors."""
         if not batch:
-            return self._take([])
+            return self._take(self._reservoir.numbers_N[:0])
         innate_ND = torch.from_numpy(np.stack([o.innate_D for o in batch])).to(self._innate)
         taken = [math.nan if o.taken_s is None else o.taken_s for o in batch]
         return Pictures(
@@ -167,12 +172,14 @@ class Replay:
         """
         pictures, slots = self.collect(batch), self._slots()
         outline_NG = outlines(pictures.pixels_NCHW)
-        to_kept_NM = pictures.innate_ND @ self._innate[slots].T
-        twin_N = self._most_alike(to_kept_NM, outline_NG @ self._outline[slots].T)
-        same_NN = self._same(pictures.innate_ND @ pictures.innate_ND.T, outline_NG @ outline_NG.T)
+        # Columns are picked from the products: to pick rows of what is kept would copy all of it.
+        used = 1 + max(slots, default=-1)
+        to_kept_NM = (pictures.innate_ND @ self._innate[:used].T)[:, slots]
+        twin_N = self._most_alike(to_kept_NM, (outline_NG @ self._outline[:used].T)[:, slots])
+        same_NN = self._same(pictures.innate_ND @ pictures.innate_ND.T, outline_NG @ outline_NG.T).tolist()
         fresh: list[int] = []
         for i, twin in enumerate(twin_N):
-            earlier = [j for j in fresh if same_NN[i, j]]
+            earlier = [j for j in fresh if same_NN[i][j]]
             if earlier:
                 self._count_repeat(batch[earlier[0]].sha256)
             elif twin is not None:
@@ -199,22 +206,27 @@ class Replay:
 
     def add(self, batch: Sequence[Observation]) -> None:
         """Keeps pictures as the newest; the oldest of the newest are offered to the reservoir."""
-        for observation in batch:
-            self._recent.append(self._place(observation))
-            if len(self._recent) > self._recent_room:
-                leaving = torch.tensor([self._recent.popleft()], device=self._generator.device)
-                self._release(self._reservoir.offer(leaving).tolist())
+        for start in range(0, len(batch), AT_ONCE):
+            self._recent.extend(self._place(batch[start : start + AT_ONCE]))
+            surplus = max(0, len(self._recent) - self._recent_room)
+            leaving = [self._recent.popleft() for _ in range(surplus)]
+            offered = torch.tensor(leaving, dtype=torch.long, device=self._generator.device)
+            self._release(self._reservoir.offer(offered).tolist())
 
-    def _place(self, observation: Observation) -> int:
-        slot = self._free.pop()
-        picture = self.collect([observation])
-        self._pixels[slot] = picture.pixels_NCHW[0]
-        self._innate[slot] = picture.innate_ND[0]
-        self._outline[slot] = outlines(picture.pixels_NCHW)[0]
-        self._taken[slot] = picture.taken_N[0]
-        self._source[slot] = picture.source_N[0]
-        self._sha_of[slot] = observation.sha256
-        return slot
+    def _place(self, batch: Sequence[Observation]) -> list[int]:
+        """The slots of up to `AT_ONCE` pictures."""
+        slots = [self._free.pop() for _ in batch]
+        pictures = self.collect(batch)
+        outline_NG = outlines(pictures.pixels_NCHW)
+        for row, slot in enumerate(slots):
+            self._pixels[slot] = pictures.pixels_NCHW[row]
+            self._innate[slot] = pictures.innate_ND[row]
+            self._outline[slot] = outline_NG[row]
+            self._taken[slot] = pictures.taken_N[row]
+            self._source[slot] = pictures.source_N[row]
+            self._kind[slot] = self._kinds.get(batch[row].sha256, UNASSIGNED)
+            self._sha_of[slot] = batch[row].sha256
+        return slots
 
     def forget(self, shas: Sequence[str]) -> None:
         """Removes pictures for good."""
@@ -244,23 +256,22 @@ class Replay:
     def sample(self, count: int) -> Pictures:
         """At most `count` pictures without replacement; the newest and the reservoir by their share, and each makes
         up for what the other lacks."""
-        old = self._shuffled(self._reservoir.numbers_N.tolist())
-        new = self._shuffled(list(self._recent))
-        from_old = min(len(old), max(count - round(count * self._config.recent_share), count - len(new)))
-        return self._take(old[:from_old] + new[: count - from_old])
+        host = self._generator.device
+        old_O = self._shuffled(self._reservoir.numbers_N)
+        new_N = self._shuffled(torch.tensor(self._recent, dtype=torch.long, device=host))
+        from_old = min(len(old_O), max(count - round(count * self._config.recent_share), count - len(new_N)))
+        return self._take(torch.cat([old_O[:from_old], new_N[: count - from_old]]))
 
-    def _shuffled(self, slots: list[int]) -> list[int]:
-        order = torch.randperm(len(slots), generator=self._generator, device=self._generator.device)
-        return [slots[i] for i in order.tolist()]
+    def _shuffled(self, slots_N: Tensor) -> Tensor:
+        return slots_N[torch.randperm(len(slots_N), generator=self._generator, device=slots_N.device)]
 
-    def _take(self, slots: Sequence[int]) -> Pictures:
-        index = torch.tensor(slots, dtype=torch.long, device=self._generator.device)
+    def _take(self, slots_N: Tensor) -> Pictures:
         return Pictures(
-            [self._sha_of[s] for s in slots],
-            self._pixels[index],
-            self._innate[index],
-            self._taken[index],
-            self._source[index],
+            [self._sha_of[slot] for slot in slots_N.tolist()],
+            self._pixels[slots_N],
+            self._innate[slots_N],
+            self._taken[slots_N],
+            self._source[slots_N],
         )
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -283,8 +294,9 @@ class Replay:
         self._empty()
         kept = [i for i, sha in enumerate(meta["reservoir"]) if sha in found][: self.capacity - self._recent_room]
         host = self._generator.device
-        slots = [self._place(found[meta["reservoir"][i]]) for i in kept]
-        numbers_N = torch.tensor(slots, dtype=torch.long, device=host)
+        pictures = [found[meta["reservoir"][i]] for i in kept]
+        parts = [self._place(pictures[start : start + AT_ONCE]) for start in range(0, len(pictures), AT_ONCE)]
+        numbers_N = torch.tensor([slot for part in parts for slot in part], dtype=torch.long, device=host)
         self._reservoir.restore(numbers_N, tensors["keys"][torch.tensor(kept, dtype=torch.long, device=host)])
         self.add([found[sha] for sha in meta["recent"] if sha in found])
         kept_shas = set(self.shas)
@@ -296,7 +308,7 @@ class Replay:
         self.repeats.clear()
         self.left.clear()
         self._recent.clear()
-        self._free = list(range(self.capacity, -1, -1))
+        self._free = list(range(len(self._pixels) - 1, -1, -1))
 
 
 def _number_of(source: str) -> int:

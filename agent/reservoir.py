@@ -81,10 +81,10 @@ class BalancedReservoir(ReservoirSamplingBuffer):  # type: ignore[misc]  # Avala
 def _balanced(groups_N: Tensor, room: int) -> Tensor:
     """`(N,)` bool: the first of each group, as many of each as fit when the largest groups give way."""
     _, group_N, size_G = groups_N.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
+    by_group_N = torch.argsort(group_N, stable=True)
+    first_G = size_G.cumsum(0) - size_G
     rank_N = torch.empty_like(group_N)
-    for group in range(len(size_G)):
-        members = group_N == group
-        rank_N[members] = torch.arange(int(size_G[group]), device=groups_N.device)
+    rank_N[by_group_N] = torch.arange(len(group_N), device=groups_N.device) - first_G[group_N[by_group_N]]
     # Whoever ranks low in his group stays; among equals, the one with the higher key.
     order = torch.argsort(rank_N, stable=True)
     stays = torch.zeros(len(groups_N), dtype=torch.bool, device=groups_N.device)

@@ -175,8 +175,8 @@ def test_auto_picks_cuda_where_there_is_one(cuda: torch.device) -> None:
 
 
 @pytest.mark.parametrize("objective", ["simclr", "byol"])
-def test_a_whole_life_on_cuda(objective: str, cuda: torch.device, tmp_path: Path) -> None:
-    """Steps, consolidation, publication and vectors, in half precision; then the checkpoint goes on upon the host."""
+def test_a_whole_life_on_cuda(objective: str, cuda: torch.device) -> None:
+    """Steps, consolidation, publication and vectors, in half precision."""
     config = consolidating(objective)
     learner, embedder = whole_life(config, with_frozen_stages(build_encoder(config.encoder, 0)).to(cuda), cuda)
     steps = learner.rehearse(3)
@@ -188,13 +188,17 @@ def test_a_whole_life_on_cuda(objective: str, cuda: torch.device, tmp_path: Path
     assert np.isfinite(learned[2]).all()
     assert not np.array_equal(innate_ND, learned[2])
 
+
+def test_what_was_learned_on_cuda_goes_on_upon_the_host(cuda: torch.device, tmp_path: Path) -> None:
+    config = consolidating("simclr")
+    learner, _ = whole_life(config, build_encoder(config.encoder, 0).to(cuda), cuda)
     saved = checkpoint.load(checkpoint.save(tmp_path, "learner-1", *learner.state_dict()))
-    encoder = with_frozen_stages(build_encoder(config.encoder, 0))
+    encoder = build_encoder(config.encoder, 0)
     by_sha = {o.sha256: o for o in stream_for(encoder)}
-    elsewhere = Learner(config, encoder, HOST)
-    elsewhere.load_state_dict(saved.tensors, saved.meta, lambda shas: [by_sha[sha] for sha in shas])
-    assert elsewhere.steps == learner.steps
-    assert len(elsewhere.rehearse()) == 1
+    here = Learner(config, encoder, HOST)
+    here.load_state_dict(saved.tensors, saved.meta, lambda shas: [by_sha[sha] for sha in shas])
+    assert here.steps == learner.steps
+    assert len(here.rehearse()) == 1
 
 
 def test_a_step_waits_for_cuda_in_one_place_only(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:

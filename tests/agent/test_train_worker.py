@@ -265,11 +265,12 @@ def test_it_stops_between_the_updates_of_a_batch_and_owes_the_rest_after_a_resta
 ) -> None:
     """Each step takes a second, and somebody stops the agent in the second one of ten."""
 
-    def one_second(learner: Learner, stream: object) -> Step:
+    def one_second(learner: Learner, *_: object) -> Step:
         clock_s.now += 1
         return finite(learner)
 
-    monkeypatch.setattr(Learner, "_make_step", one_second)
+    monkeypatch.setattr(Learner, "_launch", lambda *_: None)
+    monkeypatch.setattr(Learner, "_finish", one_second)
     config = learners.small_config(learner={"views_per_picture": 20.0}, publish={"drift": 1.0})
 
     def started(stop: Callable[[], bool]) -> TrainWorker:
@@ -329,7 +330,7 @@ def test_how_often_a_picture_came_stays_with_it_when_it_leaves_the_memory(
 def test_what_was_noticed_is_told_without_a_single_step(
     worker: TrainWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Learner, "_make_step", lambda *_: None)
+    monkeypatch.setattr(Learner, "_make_steps", lambda *_: [])
     monkeypatch.setattr(worker._learner._consolidation, "notice", lambda *_: [("shift_detected", {"novelty": 0.5})])
     store.add([stored(n) for n in range(8)])
     assert worker.step()
