@@ -5,7 +5,7 @@ It knows nothing of networks or losses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -65,9 +65,28 @@ def upload(x: Tensor, device: torch.device) -> Tensor:
     return x.to(device)
 
 
+def send_home(scalars: Sequence[Tensor]) -> Callable[[], list[float]]:
+    """Sends numbers of 0-d tensors to the host, in one transfer; what is returned waits for them.
+
+    It does not wait for what the device was given to do after them. A training step waits nowhere else.
+    """
+    sent = torch.stack([s.detach().float() for s in scalars])
+    if sent.device.type != "cuda":
+        return sent.tolist
+    values = sent.to(HOST, non_blocking=True)  # into pinned memory
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record()
+
+    def wait() -> list[float]:
+        arrived.synchronize()
+        return values.tolist()
+
+    return wait
+
+
 def host_values(scalars: Sequence[Tensor]) -> list[float]:
-    """Numbers of 0-d tensors, in one transfer: the only place where a training step waits for the device."""
-    return [float(v) for v in torch.stack([s.detach().float() for s in scalars]).tolist()]
+    """Numbers of 0-d tensors, waited for."""
+    return send_home(scalars)()
 
 
 def has_fused_adamw(device: torch.device) -> bool:

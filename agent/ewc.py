@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from agent.avalanche_parts import EWCPlugin, ParamData
 from agent.config import EwcConfig
-from agent.device import HOST
+from agent.device import HOST, upload
 
 SampleLosses = Callable[[nn.Module], Iterable[Tensor]]
 """A network to the losses of single pictures, `(B,)` at a time, so that only one graph is alive."""
@@ -74,7 +74,7 @@ class StreamEWC(EWCPlugin):  # type: ignore[misc]  # Avalanche is untyped
         chance = Generator(HOST).manual_seed(self.consolidations)
         for losses_B in criterion(model):
             heads_B = torch.randint(2, losses_B.shape, generator=chance, device=chance.device)
-            signed = ((2 * heads_B - 1).to(losses_B.device) * losses_B).sum()
+            signed = (upload(2 * heads_B - 1, losses_B.device) * losses_B).sum()
             gradients = torch.autograd.grad(signed, parameters, allow_unused=True, materialize_grads=True)
             torch._foreach_addcmul_(fisher, gradients, gradients)
         scale = sum(f.sum() for f in fisher) / sum(f.numel() for f in fisher)

@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 from agent.augment import augment, whole_view
 from agent.config import Config
 from agent.consolidation import Consolidation, Happening
-from agent.device import HOST, autocast, host_values, upload
+from agent.device import HOST, autocast, host_values, send_home, upload
 from agent.encoder import TAIL_PIXELS_AT_ONCE, Encoder, in_parts, training_px
 from agent.objective import alignment, near_copies, one_burst
 from agent.parts import join, part
@@ -62,23 +62,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """N pictures on the device; `never_negative_NN` as of `_never_negative`, `replayed_R` their rows in 2N views."""
+    """What a step needs of N pictures and can be had before the one before it has ended; on the device.
 
-    pixels_NCHW: Tensor
+    Attributes:
+        features: 2N views, as the trunk sees them.
+        never_negative_NN: as of `Learner._never_negative`.
+        replayed_R: rows of `features` that are not of the stream.
+    """
+
+    features: Tensor
     never_negative_NN: Tensor
     replayed_R: Tensor
-
-    def __len__(self) -> int:
-        return len(self.pixels_NCHW)
-
-
-@dataclass(frozen=True, slots=True)
-class _Losses:
-    """What a step computes, each `()`, and not known on the host yet."""
-
-    contrast: Tensor
-    align: Tensor
-    norm: Tensor
 
 
 def never() -> bool:
@@ -165,50 +159,51 @@ class Learner:
         self.unmade = updates if batch is not None else 0
         while batch is not None and not stop():
             losses = self._launch(batch)
-            # The next batch is chosen and sent while the device computes.
+            # The trunk stays as it is, so the next batch goes through it while this one's numbers are on their way.
             coming = self._batch(stream) if self.unmade > 1 else None
-            steps.append(self._finish(losses, 2 * len(batch)))
+            steps.append(self._finish(losses(), len(batch.features)))
             self.unmade -= 1
             batch = coming
         return [step for step in steps if step is not None]
 
     def _batch(self, stream: Pictures) -> _Batch | None:
         """Pictures of the stream and replayed ones; None where there is nothing to tell apart."""
-        pictures = stream + self._replay.sample(self._config.learner.replay_batch)
-        if len(pictures) < 2:
+        parts = stream, self._replay.sample(self._config.learner.replay_batch)
+        pictures = sum(map(len, parts))
+        if pictures < 2:
             return None
+        pixels_NCHW = torch.cat([upload(part.pixels_NCHW, self._device) for part in parts])
         return _Batch(
-            upload(pictures.pixels_NCHW, self._device),
-            self._never_negative(pictures),
-            _rows_of_both_views(len(stream), len(pictures), self._device),
+            self._trunk_of_views(pixels_NCHW),
+            self._never_negative(*parts),
+            _rows_of_both_views(len(stream), pictures, self._device),
         )
 
-    def _launch(self, batch: _Batch) -> _Losses:
-        """Forward and backward, without waiting for the device."""
-        settings = self._config.learner
-        features = self._trunk_of_views(batch.pixels_NCHW)
+    def _launch(self, batch: _Batch) -> Callable[[], list[float]]:
+        """Forward and backward; what is returned waits for the loss, its aligned part, and the gradient's norm."""
         with autocast(self._device):
-            student_2ND = in_parts(self._student.tail, features, self._at_once)
-            teacher_2ND, teacher_RD = self._teacher_of(features, batch.replayed_R)
+            student_2ND = in_parts(self._student.tail, batch.features, self._at_once)
+            teacher_2ND, teacher_RD = self._teacher_of(batch.features, batch.replayed_R)
             contrast = self._student.objective(student_2ND, teacher_2ND, batch.never_negative_NN)
             aligned = None if teacher_RD is None else alignment(student_2ND[batch.replayed_R], teacher_RD)
         align = contrast.new_zeros(()) if aligned is None else aligned
-        return _Losses(contrast, align, self._student.descend(contrast + settings.align * align))
+        return send_home([contrast, align, self._student.descend(contrast + self._config.learner.align * align)])
 
-    def _finish(self, losses: _Losses, views: int) -> Step | None:
+    def _finish(self, losses: Sequence[float], views: int) -> Step | None:
         """Optimizer's step, and the teacher follows; None where the numbers are not finite, and nothing moves."""
-        loss_value, align_value, norm_value = host_values([losses.contrast, losses.align, losses.norm])
-        if not self._is_finite(loss_value, align_value, norm_value):
+        if not self._is_finite(*losses):
             return None
         self._advance()
-        return Step(self.steps, loss_value, align_value, norm_value, self._ewc_ratio, self._drift, views)
+        contrast, align, norm = losses
+        return Step(self.steps, contrast, align, norm, self._ewc_ratio, self._drift, views)
 
-    def _never_negative(self, pictures: Pictures) -> Tensor:
+    def _never_negative(self, *parts: Pictures) -> Tensor:
         """`(N, N)` bool: pairs that show the same thing, by what the born network sees or by when they were taken."""
         settings = self._config.learner
-        burst_NN = one_burst(pictures.taken_N, pictures.source_N, settings.burst_s)
-        alike_NN = near_copies(upload(pictures.innate_ND, self._device), settings.near_copy)
-        return alike_NN | upload(burst_NN, self._device)
+        taken_N, source_N = torch.cat([p.taken_N for p in parts]), torch.cat([p.source_N for p in parts])
+        burst_NN = one_burst(taken_N, source_N, settings.burst_s)
+        innate_ND = upload(torch.cat([p.innate_ND for p in parts]), self._device)
+        return near_copies(innate_ND, settings.near_copy) | upload(burst_NN, self._device)
 
     def _trunk_of_views(self, pixels_NCHW: Tensor) -> Tensor:
         """Two random views of each picture as the trunk sees them, which student and teacher share."""

@@ -75,15 +75,6 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.shas)
 
-    def __add__(self, other: Pictures) -> Pictures:
-        return Pictures(
-            self.shas + other.shas,
-            torch.cat([self.pixels_NCHW, other.pixels_NCHW]),
-            torch.cat([self.innate_ND, other.innate_ND]),
-            torch.cat([self.taken_N, other.taken_N]),
-            torch.cat([self.source_N, other.source_N]),
-        )
-
 
 class Replay:
     """See the module. All of it is deterministic given the generator.
@@ -217,15 +208,13 @@ class Replay:
         """The slots of up to `AT_ONCE` pictures."""
         slots = [self._free.pop() for _ in batch]
         pictures = self.collect(batch)
-        outline_NG = outlines(pictures.pixels_NCHW)
-        for row, slot in enumerate(slots):
-            self._pixels[slot] = pictures.pixels_NCHW[row]
-            self._innate[slot] = pictures.innate_ND[row]
-            self._outline[slot] = outline_NG[row]
-            self._taken[slot] = pictures.taken_N[row]
-            self._source[slot] = pictures.source_N[row]
-            self._kind[slot] = self._kinds.get(batch[row].sha256, UNASSIGNED)
-            self._sha_of[slot] = batch[row].sha256
+        at = torch.tensor(slots, dtype=torch.long, device=self._generator.device)
+        self._pixels[at], self._innate[at] = pictures.pixels_NCHW, pictures.innate_ND
+        self._outline[at] = outlines(pictures.pixels_NCHW)
+        self._taken[at], self._source[at] = pictures.taken_N, pictures.source_N
+        kinds = [self._kinds.get(observation.sha256, UNASSIGNED) for observation in batch]
+        self._kind[at] = torch.tensor(kinds, dtype=torch.long, device=at.device)
+        self._sha_of.update(zip(slots, pictures.shas, strict=True))
         return slots
 
     def forget(self, shas: Sequence[str]) -> None:

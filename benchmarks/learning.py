@@ -15,7 +15,7 @@ that whatever else the machine does hits all alike; a ratio is the median over t
 With `--study` one thing at a time is done otherwise, in turns with the default; `benchmarks.report` makes a table of
 what it finds.
 
-`data_share` is how much of a step at most goes into choosing pictures and bringing them to the device.
+`data_share` is how much of a step at most is spent waiting for pictures to be chosen and brought to the device.
 """
 
 from __future__ import annotations
@@ -198,7 +198,10 @@ def ratio(turns: Sequence[Turn], one: str, other: str) -> float:
 
 
 def data_s(config: Config, encoder: Encoder, device: torch.device, block: int, repeats: int = 20) -> float:
-    """Seconds a step for admitting, remembering, choosing and uploading pictures, done by themselves."""
+    """Seconds a step for admitting, remembering, choosing and uploading pictures, done by themselves.
+
+    A device of its own waits for them at the beginning and the end of a block only.
+    """
     side_px, settings = training_px(encoder.image_px), config.learner
     replay = Replay(config.replay, side_px, encoder.dim, Generator(HOST).manual_seed(0))
     stream = Stream(side_px, encoder.dim)
@@ -209,10 +212,10 @@ def data_s(config: Config, encoder: Encoder, device: torch.device, block: int, r
         started = time.perf_counter()
         fresh, _ = replay.admit(batch)
         arrived = replay.collect(fresh)
-        for _ in range(block):
-            pictures = arrived + replay.sample(settings.replay_batch)
-            for tensor in (pictures.pixels_NCHW, pictures.innate_ND):
-                upload(tensor, device)
+        for _ in range(block if device == HOST else 1):
+            for pictures in (arrived, replay.sample(settings.replay_batch)):
+                for tensor in (pictures.pixels_NCHW, pictures.innate_ND):
+                    upload(tensor, device)
             synchronize(device)
         replay.add(fresh)
         seconds.append(time.perf_counter() - started)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agent import checkpoint, device
 from agent.config import Config
-from agent.device import HOST, DeviceError, autocast, host_values, resolve_device, upload
+from agent.device import HOST, DeviceError, autocast, host_values, resolve_device, send_home, upload
 from agent.embedder import Embedder, Vectors
 from agent.encoder import Encoder, build_encoder, square, training_px
 from agent.learner import MEASURE_EVERY, Learner
@@ -44,6 +44,13 @@ def test_no_autocast_on_the_host() -> None:
 
 def test_scalars_come_over_in_order() -> None:
     assert host_values([torch.tensor(1.5), torch.tensor(2, dtype=torch.int64)]) == [1.5, 2.0]
+
+
+def test_scalars_that_are_sent_home_are_those_of_then() -> None:
+    loss = torch.tensor(1.5)
+    values = send_home([loss])
+    loss += 1
+    assert values() == [1.5]
 
 
 def test_upload_goes_where_it_is_told() -> None:
@@ -112,8 +119,8 @@ def test_nothing_computes_on_the_host_when_told_to_compute_elsewhere(
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On `meta` every operation checks devices and shapes, and nothing can be read back."""
-    for module in ("agent.learner", "agent.student"):
-        monkeypatch.setattr(f"{module}.host_values", lambda scalars: [0.5] * len(scalars))
+    for module in ("agent.device", "agent.learner"):
+        monkeypatch.setattr(f"{module}.send_home", lambda scalars: lambda: [0.5] * len(scalars))
     monkeypatch.setattr("agent.embedder._half", lambda x_ND: x_ND.half())
     config, elsewhere = consolidating(objective), torch.device("meta")
     learner, _ = whole_life(config, build_encoder(config.encoder, 0).to(elsewhere), elsewhere)
@@ -202,19 +209,25 @@ def test_what_was_learned_on_cuda_goes_on_upon_the_host(cuda: torch.device, tmp_
 
 
 def test_a_step_waits_for_cuda_in_one_place_only(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA itself raises where something waits that is not `host_values`."""
+    """CUDA itself raises where something waits that is not what `send_home` returned."""
     waits = 0
 
-    def lifted(scalars: Sequence[torch.Tensor]) -> list[float]:
-        nonlocal waits
-        waits += 1
-        torch.cuda.set_sync_debug_mode("default")
-        values = host_values(scalars)
-        torch.cuda.set_sync_debug_mode("error")
-        return values
+    def counted(scalars: Sequence[torch.Tensor]) -> Callable[[], list[float]]:
+        values = send_home(scalars)
 
-    for module in ("agent.learner", "agent.student"):
-        monkeypatch.setattr(f"{module}.host_values", lifted)
+        def wait() -> list[float]:
+            nonlocal waits
+            waits += 1
+            before = torch.cuda.get_sync_debug_mode()
+            torch.cuda.set_sync_debug_mode("default")
+            numbers = values()
+            torch.cuda.set_sync_debug_mode(before)
+            return numbers
+
+        return wait
+
+    for module in ("agent.device", "agent.learner"):
+        monkeypatch.setattr(f"{module}.send_home", counted)
     config = consolidating("simclr")
     encoder = build_encoder(config.encoder, 0).to(cuda)
     learner, stream = Learner(config, encoder, cuda), stream_for(encoder)

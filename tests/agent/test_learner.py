@@ -306,8 +306,8 @@ def whole_life(learner: Learner) -> None:
 @pytest.mark.parametrize("objective", ["simclr", "byol"])
 def test_a_whole_step_on_a_device_that_is_not_the_host(monkeypatch: pytest.MonkeyPatch, objective: str) -> None:
     """On `meta` every operation checks devices and shapes, and nothing can be read back."""
-    for module in ("agent.learner", "agent.student"):
-        monkeypatch.setattr(f"{module}.host_values", lambda scalars: [0.5] * len(scalars))
+    for module in ("agent.device", "agent.learner"):
+        monkeypatch.setattr(f"{module}.send_home", lambda scalars: lambda: [0.5] * len(scalars))
     config, elsewhere = small_config(learner={"objective": objective}), torch.device("meta")
     learner = Learner(config, build_encoder(config.encoder, 0).to(elsewhere), elsewhere)
     whole_life(learner)

@@ -269,7 +269,7 @@ def test_it_stops_between_the_updates_of_a_batch_and_owes_the_rest_after_a_resta
         clock_s.now += 1
         return finite(learner)
 
-    monkeypatch.setattr(Learner, "_launch", lambda *_: None)
+    monkeypatch.setattr(Learner, "_launch", lambda *_: list)
     monkeypatch.setattr(Learner, "_finish", one_second)
     config = learners.small_config(learner={"views_per_picture": 20.0}, publish={"drift": 1.0})
 
