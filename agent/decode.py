@@ -122,7 +122,7 @@ def decode_whole(data: bytes, config: DecodeConfig) -> Image.Image:
 def _opened(data: bytes, config: DecodeConfig) -> Iterator[Image.Image]:
     if not data:
         raise Undecodable("zero bytes")
-    _register_heif()
+    _without_heif()
     Image.MAX_IMAGE_PIXELS = config.max_pixels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -180,11 +180,15 @@ def _check_pixels(size: tuple[int, int], config: DecodeConfig) -> None:
 
 
 @cache
-def _register_heif() -> None:
-    # Not at the top: importing this module must stay light for those who only decode what everybody has.
-    from pillow_heif import register_heif_opener
-
+def _without_heif() -> str:
+    """Why HEIF cannot be decoded here; empty where it can. Other pictures must not suffer from that."""
+    try:
+        # Not at the top: importing this module must stay light for those who only decode what everybody has.
+        from pillow_heif import register_heif_opener
+    except ImportError as error:
+        return f"pillow-heif cannot be loaded ({error}); install it anew and touch the file"
     register_heif_opener()
+    return ""
 
 
 def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
@@ -198,6 +202,8 @@ def _reason(error: Exception, data: bytes, config: DecodeConfig) -> str:
     if isinstance(error, UnidentifiedImageError):
         if kind == "TIFF":  # RAW files of most cameras are TIFFs, and nearly all of them begin with a preview
             return "broken TIFF, or a camera's RAW file without a preview: have it converted to JPEG (darktable, rawpy)"
+        if kind == "HEIF" and _without_heif():
+            return f"HEIF is not decoded here: {_without_heif()}"
         return f"broken {kind}: its header cannot be read" if kind else "not an image"
     name = kind or "image"
     return f"truncated {name}: {text}" if "truncated" in text.lower() else f"broken {name}: {text}"

@@ -86,6 +86,31 @@ def test_formats(name: str) -> None:
     assert decoded.width_px in (120, 64)  # icons come in sizes of their own
 
 
+WITHOUT_HEIF = """
+import sys
+sys.modules["pillow_heif"] = None  # as where its library is missing: importing it raises
+from agent.config import DecodeConfig
+from agent.decode import Undecodable, decode_image
+print(decode_image(open(sys.argv[1], "rb").read(), DecodeConfig()).width_px)
+try:
+    decode_image(open(sys.argv[2], "rb").read(), DecodeConfig())
+except Undecodable as error:
+    print(error)
+"""
+
+
+def test_without_pillow_heif_only_heif_suffers(tmp_path: Path) -> None:
+    photo, heif = tmp_path / "a.jpg", tmp_path / "b.heic"
+    photo.write_bytes(photograph())
+    heif.write_bytes(bytes(4) + b"ftypheic" + bytes(64))
+    called = [sys.executable, "-c", WITHOUT_HEIF, str(photo), str(heif)]
+    done = subprocess.run(called, capture_output=True, text=True, check=True)
+    width, why = done.stdout.splitlines()
+    assert width == "640"
+    assert why.startswith("HEIF is not decoded here: pillow-heif cannot be loaded")
+    assert why.endswith("install it anew and touch the file")
+
+
 def test_of_animations_and_pages_the_first_frame_counts() -> None:
     frames = [Image.new("RGB", (90, 90), colour) for colour in ("red", "blue", "green")]
     for name in ("GIF", "WEBP", "PNG", "TIFF"):
