@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 from agent.colours import colour_of
+from storage.fold import PastEvent, undone
 from storage.records import EventType
 from storage.rows import EventRow, SizeRow
 
@@ -15,6 +16,7 @@ WIDTH_PX, LEFT_PX, TOP_PX, LANE_PX, RIGHT_PX = 1000, 190, 40, 34, 20
 THICK_PX, THIN_PX = 28.0, 2.0
 LINKING = (EventType.SPLIT, EventType.ABSORBED, EventType.MERGED, EventType.DIVIDED)
 LABEL_LIMIT = 24
+UNDONE_COLOUR = "#c8c8c8"
 
 
 def draw_timeline(
@@ -62,6 +64,7 @@ class _Drawing:
     ) -> None:
         self.svg, self.lanes, self.names = svg, lanes, names
         self.events = [event for event in events if event.cluster_id in lanes]
+        self.no_more = undone([PastEvent(e.id, e.type, e.cluster_id, e.other_ids, e.detail) for e in events])
         times = [row.at for rows in lanes.values() for row in rows] + [event.at for event in self.events]
         self.first, self.last = min(times), max(times) if until is None else max(*times, until)
         self.biggest = max(1, *(row.size for rows in lanes.values() for row in rows), 1)
@@ -117,24 +120,25 @@ class _Drawing:
                 start, end = self.middle[event.cluster_id], self.middle[other]
                 line = ET.SubElement(self.svg, "line", x1=f"{x:g}", x2=f"{x:g}", y1=f"{start:g}", y2=f"{end:g}")
                 line.set("class", "link")
-                line.set("stroke", "#333333")
+                line.set("stroke", UNDONE_COLOUR if event.id in self.no_more else "#333333")
                 line.set("stroke-width", "1.5")
                 if event.type in (EventType.ABSORBED, EventType.MERGED):
                     line.set("stroke-dasharray", "4 3")
-                ET.SubElement(line, "title").text = _told(event)
+                ET.SubElement(line, "title").text = self._told(event)
 
     def _marker(self, event: EventRow) -> None:
         assert event.cluster_id is not None
         x, y = self._x(event.at), self.middle[event.cluster_id]
         dot = ET.SubElement(self.svg, "circle", cx=f"{x:g}", cy=f"{y:g}", r="4", fill="white", stroke="black")
         dot.set("class", "event")
-        ET.SubElement(dot, "title").text = _told(event)
+        ET.SubElement(dot, "title").text = self._told(event)
 
-
-def _told(event: EventRow) -> str:
-    others = f" ({', '.join(map(str, event.other_ids))})" if event.other_ids else ""
-    actor = "".join(letter for letter in event.actor if letter.isprintable())  # XML has no place for the others
-    return f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: kind {event.cluster_id} {event.type}{others} by {actor}"
+    def _told(self, event: EventRow) -> str:
+        others = f" ({', '.join(map(str, event.other_ids))})" if event.other_ids else ""
+        actor = "".join(letter for letter in event.actor if letter.isprintable())  # XML has no place for the others
+        at = f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        later = ", undone later" if event.id in self.no_more else ""
+        return f"{at}: kind {event.cluster_id} {event.type}{others} by {actor}{later}"
 
 
 def _text(parent: ET.Element, x: float, y: float, text: str, anchor: str = "start") -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 from agent.colours import colour_of
-from agent.timeline import draw_timeline
+from agent.timeline import UNDONE_COLOUR, draw_timeline
 from storage.records import EventType
 from storage.rows import EventRow, SizeRow
 from tests.factories import EPOCH
@@ -72,3 +73,16 @@ def test_nothing_and_one_moment_can_be_drawn() -> None:
     assert "no kinds yet" in draw_timeline([], [event(1, EventType.PAUSED, 1)], {})
     assert len(of_class(draw_timeline([SizeRow(3, EPOCH, 1)], [], {}), "lane")) == 1
     assert len(of_class(draw_timeline([SizeRow(3, EPOCH, 0)], [], {}), "lane")) == 1
+
+
+def test_what_was_undone_is_faint_and_says_so() -> None:
+    undoing = replace(event(3, EventType.UNDONE, 1, 2, actor="ann"), detail={"event_id": 2})
+    redoing = replace(event(4, EventType.UNDONE, 1, 2, actor="ann"), detail={"event_id": 3})
+    merge = event(2, EventType.MERGED, 1, 2, actor="ann")
+    undone = draw_timeline(SIZES, [merge, undoing], {})
+    (link,) = of_class(undone, "link")
+    assert link.get("stroke") == UNDONE_COLOUR
+    assert (link.findtext(f"{SVG}title") or "").endswith("kind 1 merged (2) by ann, undone later")
+    (again,) = of_class(draw_timeline(SIZES, [merge, undoing, redoing], {}), "link")
+    assert again.get("stroke") != UNDONE_COLOUR
+    assert (again.findtext(f"{SVG}title") or "").endswith("by ann")
