@@ -21,6 +21,7 @@ from agent.listen import parse as parse_listen
 from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
+from agent.uri import OURS, file_uri
 from storage.engine import default_url, open_engine, require_same_database, sole_agent
 from storage.lock import DataLock
 from storage.migrate import migrate
@@ -67,6 +68,8 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         stack.enter_context(sole_agent(engine))
         migrate(engine)
         claim_network(engine, config)
+        if url == default_url(data):  # a server's may hold the places of other machines
+            Store(engine).settle(file_uri(data.resolve()), OURS)
         write_effective(effective, data)  # what is refused above says nothing of these data
         if live:
             from agent.live import live_view

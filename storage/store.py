@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from storage import arrivals, corrections, counters, forgetting, journal, placement, placing, states, teaching, versions
 from storage.chunks import chunks
 from storage.engine import scrub, writing
+from storage.home import settle
 from storage.records import (
     Assignments,
     Clustering,
@@ -385,6 +386,11 @@ class Store:
                 old = select(learner_steps.c.step, position).subquery()
                 every_second = select(old.c.step).where(old.c.position % 2 == 0, old.c.position < STEPS_KEPT)
                 connection.execute(delete(learner_steps).where(learner_steps.c.step.in_(every_second)))
+
+    def settle(self, home: str, folders: Sequence[str]) -> int:
+        """Take note of where the data directory lies; how many places of files in it have followed (`storage.home`)."""
+        with self._engine.begin() as connection:
+            return settle(connection, home, folders, self._clock())
 
     def set_state(self, key: str, value: object) -> None:
         """Keep one JSON value under a key."""

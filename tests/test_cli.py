@@ -529,6 +529,16 @@ def test_a_file_of_ours_is_forgotten_with_its_picture(call: Call, own: Path, kep
     assert theirs.exists()
 
 
+def test_a_file_of_ours_is_forgotten_where_the_data_directory_was_moved_to(call: Call, own: Path) -> None:
+    engine = open_engine(database_url(own))
+    Store(engine).settle(str(own.resolve()), ["frames", "pushed"])
+    engine.dispose()
+    kept = kept_file(own).relative_to(own)
+    moved = own.rename(own.with_name("moved"))
+    assert call("forget", sha(0), "--data", str(moved)).code == 0
+    assert not (moved / kept).exists()
+
+
 def kept_file(data: Path) -> Path:
     """A file of ours, in which picture 0 lies."""
     path = data / "pushed" / "3f" / "3f00.jpg"

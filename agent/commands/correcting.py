@@ -12,7 +12,7 @@ import typer
 from agent.commands.doors import writing
 from agent.commands.options import DATA, Data, Json, person
 from agent.commands.output import print_json
-from agent.uri import OURS
+from agent.uri import OURS, file_uri
 
 NEW = "new"
 STILL_READ = (
@@ -83,8 +83,11 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
 
 def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
     """Remove pictures for good: rows, thumbnail, embeddings, what we kept of it, the learner's memory. No undo."""
+    from storage.home import HOME
+
     with writing(data) as (store, queries):
-        _unlink_ours(queries.places(shas), data)  # first: whatever fails, `forget` can be repeated
+        home = str(queries.state(HOME) or file_uri(data.resolve()))
+        _unlink_ours(queries.places(shas), home, data)  # first: whatever fails, `forget` can be repeated
         event = store.forget(shas, person())
         scrubbed = store.scrub()
     if as_json:
@@ -95,10 +98,12 @@ def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
         print(STILL_READ, file=sys.stderr)
 
 
-def _unlink_ours(uris: Sequence[str], data: Path) -> None:
+def _unlink_ours(uris: Sequence[str], home: str, data: Path) -> None:
+    """Of a data directory that was called `home` when the agent last ran, and is `data` now."""
     for uri in uris:
-        if any(Path(uri).is_relative_to(data.resolve() / folder) for folder in OURS):
-            Path(uri).unlink(missing_ok=True)
+        for folder in OURS:
+            if Path(uri).is_relative_to(f"{home}/{folder}"):
+                (data / Path(uri).relative_to(home)).unlink(missing_ok=True)
 
 
 def undo(

@@ -44,6 +44,13 @@ def test_a_film_is_read_to_its_end_and_twice_is_once(taxon: Taxon, film: Path) -
     assert taxon.export() == rows
     assert taxon.json("status")["clustering_id"] == 1
 
+    before = taxon.data
+    taxon.data = before.rename(before.with_name("moved"))
+    taxon.call("run", "--once", "--camera", f"clip={film}", *OFF)
+    moved = taxon.export()
+    assert [row["uri"] for row in moved] == [row["uri"].replace(str(before), str(taxon.data)) for row in rows]
+    assert all(Path(row["uri"]).is_file() for row in moved)
+
 
 def test_a_live_camera_beside_a_folder_goes_away_comes_back_and_tells_no_secret(taxon: Taxon) -> None:
     away = threading.Event()
