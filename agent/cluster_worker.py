@@ -10,7 +10,7 @@ import gc
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from multiprocessing.synchronize import Event as ProcessEvent
@@ -32,10 +32,11 @@ from agent.round_context import RoundContext
 from agent.window import choose_window
 from storage.engine import open_engine, pulse
 from storage.errors import Outdated
-from storage.facts import leading
+from storage.facts import Fact, followed, leading
+from storage.offspring import adopting
 from storage.overrule import overrule, rows_of
 from storage.queries import Queries
-from storage.records import Assignments, Clustering, ClusterRecord
+from storage.records import Assignments, Clustering, ClusterRecord, Event, EventType
 from storage.rows import ClusteringRow
 from storage.states import RECLUSTER
 from storage.store import Store
@@ -182,7 +183,7 @@ class ClusterWorker:
                 new_pictures=new_pictures,
                 idle=idle,
                 new_id=lambda: self._store.allocate_clusters(1)[0],
-                shown=lambda assignments: overrule(assignments, facts)[0],
+                shown=lambda assignments, born: overrule(assignments, adopting(facts, born))[0],
                 seen_through=last.through_picture if last else None,
                 leaders=leaders,
                 valley=self._clusterer.valley,
@@ -191,11 +192,12 @@ class ClusterWorker:
         )
         self._kind_of = {**result.kind_of, NONE: NONE}
         self._fit_version, self._voted_through = version, through
+        grown = adopting(facts, [record for record in result.clusters if record.id not in previous])
         assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
         pending = after_round(still_there(self._beyond.pending, previous), result, through)
         said, pending = with_beyond(assignments, pending, self._queries, self._config.assign)
         said = as_if_alone(said, partition, self._kind_of, leaders)
-        wanted, decided_N = overrule(said, facts)
+        wanted, decided_N = overrule(said, grown)
         clustering = Clustering(
             encoder_version=version,
             through_picture=through,
@@ -204,7 +206,7 @@ class ClusterWorker:
             parameters={**partition.parameters, "reason": reason},
             clusters=tuple(with_own_exemplars(record, wanted) for record in result.clusters),
             assignments=wanted,
-            events=result.events,
+            events=tuple(with_place(event, grown) for event in result.events),
             overruled=rows_of(said, decided_N),
             voters=self._voters(result.assignments),
             near=self._clusterer.near(np.where(result.assignments.core_N, result.assignments.cluster_N, NONE)),
@@ -309,6 +311,14 @@ def with_own_exemplars(record: ClusterRecord, shown: Assignments) -> ClusterReco
     elsewhere = set(shown.picture_N[shown.cluster_N != record.id].tolist())
     own = tuple(picture for picture in record.exemplars if picture not in elsewhere)
     return replace(record, exemplars=own or record.exemplars)
+
+
+def with_place(event: Event, facts: Sequence[Fact]) -> Event:
+    """A split with the kinds in which people see those of its parts that go with a merge; no other event says it."""
+    taken = {kind for fact in facts for kind in fact.offspring} & set(event.other_ids)
+    if event.type is not EventType.SPLIT or not taken:
+        return event
+    return replace(event, detail={**event.detail, "seen_in": {str(k): followed(k, facts) for k in sorted(taken)}})
 
 
 def first_of_each(leaders: Mapping[int, int], most: int) -> list[int]:

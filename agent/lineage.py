@@ -314,7 +314,8 @@ class _Round:
 
     def _update_ages(self, assignments: Assignments) -> None:
         """Newest members, and by them who is dormant and who is back."""
-        newest, seen = newest_members(assignments), newest_members(self.context.shown(assignments))
+        born = [record for cluster, record in self.records.items() if cluster not in self.previous]
+        newest, seen = newest_members(assignments), newest_members(self.context.shown(assignments, born))
         for cluster in sorted({*self.previous, *self.records}):
             record = self.records.get(cluster, self.previous.get(cluster))
             if record is None or record.state is ClusterState.ENDED:

@@ -23,6 +23,7 @@ class Fact:
         event_id: of the event by which it was made.
         cluster_id: where they belong.
         made: the kind was made by it.
+        offspring: those of the kinds that split off from the others later (`storage.offspring`).
     """
 
     event_id: int
@@ -30,6 +31,12 @@ class Fact:
     pictures: tuple[int, ...] = ()
     kinds: tuple[int, ...] = ()
     made: bool = False
+    offspring: tuple[int, ...] = ()
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """Those of the kinds of which people said it themselves."""
+        return tuple(kind for kind in self.kinds if kind not in self.offspring)
 
 
 def leading(facts: Sequence[Fact]) -> dict[int, int]:
@@ -75,7 +82,14 @@ def counting(connection: Connection) -> list[Fact]:
     return [fact_of(row) for row in connection.execute(rows.order_by(corrections.c.event_id))]
 
 
-FACT_ROWS = select(corrections, events.c.detail).join(events, events.c.id == corrections.c.event_id)
+def taken_along(connection: Connection) -> dict[int, tuple[int, ...]]:
+    """What splits off from merged kinds goes with them: the events of such merges, and those kinds."""
+    merges = select(corrections.c.event_id, corrections.c.payload).where(corrections.c.type == EventType.MERGED)
+    kept = {row.event_id: tuple(row.payload.get("offspring", ())) for row in connection.execute(merges)}
+    return {event_id: kinds for event_id, kinds in kept.items() if kinds}
+
+
+FACT_ROWS = select(corrections, events.c.detail, events.c.revision).join(events, events.c.id == corrections.c.event_id)
 """Corrections, as `fact_of` reads them."""
 
 
@@ -83,4 +97,6 @@ def fact_of(row: Row[Any]) -> Fact:
     """A row of `FACT_ROWS`."""
     payload: Mapping[str, Sequence[int]] = row.payload
     made = row.type == EventType.DIVIDED or bool((row.detail or {}).get("made"))
-    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), tuple(payload.get("kinds", ())), made)
+    offspring = tuple(payload.get("offspring", ()))
+    kinds = (*payload.get("kinds", ()), *offspring)
+    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), kinds, made, offspring)

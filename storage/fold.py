@@ -8,6 +8,7 @@ How each type is read (`id` is the event's `cluster_id`, `others` its `other_ids
     dormant                      id is dormant
     absorbed disappeared         id has ended (others: where its members went)
     merged                       others have ended, their members are in id, whatever the agent says of them later;
+                                 so has what split off from them since and goes with it (`storage.offspring`);
                                  id is named as they are, if it has no name and they have one (`called`)
     divided                      others came out of id by a person's hand: active
     moved                        pictures went to id; active, if `detail["made"]` says that it was made for them

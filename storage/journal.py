@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from storage.chunks import chunks
+from storage.facts import taken_along
 from storage.fold import FACES, NEWBORN, PEOPLES, STATE_OF_ID, Face, PastEvent, fold
 from storage.records import Event, EventType, VersionState
 from storage.schema import clusters, encoder_versions, event_others, events
@@ -69,7 +70,7 @@ def refresh_faces(connection: Connection) -> None:
 def read_past(
     connection: Connection, *, until: datetime | None = None, types: Iterable[EventType] | None = None
 ) -> list[PastEvent]:
-    """Events as the fold wants them, oldest first."""
+    """Events as the fold wants them, oldest first; merges with what they took along."""
     query = select(events.c.id, events.c.type, events.c.cluster_id, events.c.detail).order_by(events.c.id)
     if until is not None:
         query = query.where(events.c.at <= until)
@@ -77,6 +78,8 @@ def read_past(
         query = query.where(events.c.type.in_(list(types)))
     rows = connection.execute(query).all()
     others = read_others(connection, [row.id for row in rows])
+    if any(row.type == EventType.MERGED for row in rows):
+        others |= {event: (*others.get(event, ()), *kinds) for event, kinds in taken_along(connection).items()}
     return [
         PastEvent(row.id, EventType(row.type), row.cluster_id, others.get(row.id, ()), row.detail or {}) for row in rows
     ]

@@ -96,13 +96,14 @@ class KindQueries(Reader):
             )
 
     def sizes(self, as_of: datetime | None = None) -> list[SizeRow]:
-        """How the kinds grew and shrank, by kind and then by time; kinds that have ended, too."""
+        """How the kinds grew and shrank, by kind and then by time; ended ones too, but none that nobody ever saw."""
         grown = select(cluster_rounds.c.cluster_id, revisions.c.at, cluster_rounds.c.size)
         grown = grown.join(revisions, revisions.c.id == cluster_rounds.c.revision)
         with self._moment() as connection:
             until = grown.where(cluster_rounds.c.revision <= revision_at(connection, as_of))
-            rows = connection.execute(until.order_by(cluster_rounds.c.cluster_id, cluster_rounds.c.revision))
-            return [SizeRow(row.cluster_id, row.at, row.size) for row in rows]
+            rows = connection.execute(until.order_by(cluster_rounds.c.cluster_id, cluster_rounds.c.revision)).all()
+        seen = {row.cluster_id for row in rows if row.size}
+        return [SizeRow(row.cluster_id, row.at, row.size) for row in rows if row.cluster_id in seen]
 
     def history(
         self,

@@ -1,8 +1,8 @@
 """People say where pictures belong: move, merge, divide, and the undoing of that and of teaching, on a revision.
 
 Each function reads on an open transaction and gives back the change that is to become visible; it writes nothing
-but the number of a kind that it makes. What the agent says of the pictures is kept (`storage.opinion`), so that
-undoing gives back what it says by then.
+but the number of a kind that it makes, and what a merge that counts again takes along. What the agent says of the
+pictures is kept (`storage.opinion`), so that undoing gives back what it says by then.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from storage.facts import FACT_ROWS, PLACING, Fact, counting, fact_of, stranded
 from storage.fold import PastEvent, fold
 from storage.hashes import picture_ids
 from storage.naming import require_names_kept
+from storage.offspring import gather
 from storage.overrule import overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
@@ -114,6 +115,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     origin = corrections.origin_of(connection, event_id)
     row = connection.execute(FACT_ROWS.where(facts_table.c.event_id == origin)).one()
     fact, again = fact_of(row), not row.active
+    if again and fact.kinds:
+        fact = gather(connection, fact, row.revision)
     facts = [other for other in counting(connection) if other.event_id != origin]
     if again:
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
@@ -236,7 +239,7 @@ def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told
     """
     again = fact in facts
     if again:
-        for needed in fact.kinds if fact.made else (*fact.kinds, fact.cluster_id):
+        for needed in fact.asked if fact.made else (*fact.asked, fact.cluster_id):
             require_followed(connection, needed)
     elif fact.made:
         require_unmentioned(connection, fact)

@@ -16,6 +16,7 @@ from storage import counters, journal, opinion, placement, states
 from storage.chunks import chunks
 from storage.corrections import keep
 from storage.errors import StorageError
+from storage.offspring import adopt
 from storage.records import Assignments, Clustering, ClusterRecord, ClusterState, Event, EventType
 from storage.schema import assignments, cluster_parents, cluster_rounds, clusterings, clusters, pictures, revisions
 
@@ -158,10 +159,14 @@ def _add_round(connection: Connection, clustering: Clustering | None, revision: 
 
 
 def put_clusters(connection: Connection, records: Sequence[ClusterRecord], revision: int) -> None:
-    """Insert new kinds and update known ones; names belong to people and are set by their events only."""
+    """Insert new kinds and update known ones; names belong to people and are set by their events only.
+
+    A kind that goes with a merge is none for people, while the agent follows it as it does those that were merged.
+    """
     rows = connection.execute(select(clusters.c.id, clusters.c.machine_state)).all() if records else []
     known = {row.id for row in rows}
-    merged = {row.id for row in rows if row.machine_state is not None}
+    taken = adopt(connection, [record for record in records if record.id not in known])
+    merged = {row.id for row in rows if row.machine_state is not None} | taken
     for record in records:
         values: dict[str, object] = {
             "machine_state" if record.id in merged else "state": record.state,
@@ -175,7 +180,8 @@ def put_clusters(connection: Connection, records: Sequence[ClusterRecord], revis
             connection.execute(update(clusters).where(clusters.c.id == record.id).values(values))
         else:
             born = {"id": record.id, "name": record.name, "hidden": False, "born_revision": revision}
-            connection.execute(insert(clusters).values({**values, **born, "size": 0, "core_size": 0}))
+            seen = {"state": ClusterState.ENDED} if record.id in taken else {}
+            connection.execute(insert(clusters).values({**values, **born, **seen, "size": 0, "core_size": 0}))
         _put_parents(connection, record)
 
 

@@ -29,6 +29,7 @@ from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
 from tests import factories
+from tests.agent.shapes import drawn
 from tests.factories import assign, look_at, picture
 
 ORPHAN = """
@@ -481,6 +482,65 @@ def test_rounds_votes_and_versions_respect_a_merge_and_undoing_it(
     worker.round("requested")
     assert set(kinds_of(queries, *ids[:40])) == {one}
     assert set(kinds_of(queries, *ids[40:], voted, *later)) == {two}
+
+
+class Drawn(Clusterer):
+    """A clusterer that finds what it is told."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        super().__init__(config, np.random.default_rng(0))
+        self.label_of: dict[int, int] = {}
+
+    def fit(self, ids_N: NDArray[np.int64], *_: object, **__: object) -> Partition:  # type: ignore[override]
+        return drawn({int(picture): self.label_of.get(int(picture), NONE) for picture in ids_N})
+
+    def voters(self, *_: object) -> None:  # type: ignore[override]
+        return None
+
+    def near(self, *_: object) -> dict[int, list[tuple[int, float]]]:  # type: ignore[override]
+        return {}
+
+    def valley(self, *_: object) -> float:
+        return 0.0
+
+
+def test_what_comes_off_a_merged_kind_is_no_kind_and_no_news(store: Store, queries: Queries, stopwatch: Clock) -> None:
+    """Round after round, a part of the part too; undoing the merge shows what the agent says by then."""
+    config = CONFIG.model_copy(update={"every": 10, "dormant_after": 12})
+    clusterer = Drawn(config)
+    worker = ClusterWorker(clusterer, store, queries, config, stopwatch)
+
+    def comes(numbers: range, label: int) -> list[int]:
+        ids = store.add([picture(number) for number in numbers])
+        clusterer.label_of |= dict.fromkeys(ids, label)
+        return ids
+
+    one_ids, two_ids = comes(range(40), 0), comes(range(40, 80), 1)
+    worker.step()
+    comes(range(80, 92), 1)
+    worker.step()
+    one, two = kinds_of(queries, one_ids[0], two_ids[0])
+    store.rename(two, "moths", "anna")
+    event = store.merge([one], two, "anna")
+    for whole, label in ((0, 2), (2, 3)):
+        members = [picture for picture, kind in clusterer.label_of.items() if kind == whole]
+        clusterer.label_of |= dict.fromkeys(members[: len(members) * 2 // 5], label)
+        for among in (whole, label, whole):  # seen once, split off at the second sight, confirmed
+            comes(range(len(clusterer.label_of), len(clusterer.label_of) + 12), among)
+            worker.step()
+            assert [(kind.id, kind.name) for kind in queries.clusters()] == [(two, "moths")]
+            assert queries.clusters()[0].size == len(clusterer.label_of)
+    first, second = queries.history(type="split")
+    assert first.cluster_id == one
+    assert second.cluster_id == first.other_ids[0]
+    for told in (first, second):
+        assert told.detail == {"seen_in": {str(told.other_ids[0]): two}}
+    assert {told.cluster_id for told in queries.history(type="emerged")} == {one, two}
+    assert two not in {told.cluster_id for told in queries.history(type="dormant")}
+    store.undo(event, "anna")
+    assert {kind.id for kind in queries.clusters()} == {one, two, first.other_ids[0], second.other_ids[0]}
+    worker.round("requested")
+    assert len(queries.clusters()) == 4
 
 
 def test_pictures_stay_where_people_put_them_through_a_new_version(

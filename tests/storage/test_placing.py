@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from storage import counters
 from storage.errors import NotFound, Outdated, Refused
+from storage.offspring import adopting
 from storage.overrule import overrule, rows_of
 from storage.queries import Queries
 from storage.records import Clustering, ClusterRecord, ClusterState, Event, EventType
@@ -20,6 +21,7 @@ from tests.factories import Clock, assign, pictures, round_of, sha
 
 ONE, TWO, THREE = 1, 2, 3
 NAMES = ("bats", "cats", "moths")
+PROVISIONAL = ClusterState.PROVISIONAL
 
 
 @pytest.fixture
@@ -47,16 +49,22 @@ def said(queries: Queries) -> list[int]:
 
 
 def next_round(
-    store: Store, queries: Queries, wanted: dict[int, int | None], base: int | None = None, probability: float = 1.0
+    store: Store,
+    queries: Queries,
+    wanted: dict[int, int | None],
+    base: int | None = None,
+    probability: float = 1.0,
+    born: tuple[ClusterRecord, ...] = (),
 ) -> None:
     """As the cluster worker does it."""
     one = round_of(wanted, probability=probability)
-    visible, decided_N = overrule(one.assignments, queries.facts())
-    records = {record.id: record for record in queries.living_clusters()}
+    visible, decided_N = overrule(one.assignments, adopting(queries.facts(), born))
+    records = {record.id: record for record in (*queries.living_clusters(), *born)}
     store.add_clustering(
         Clustering(
             one.encoder_version, one.through_picture, one.window_size, one.seconds, one.parameters,
-            tuple(records.get(cluster.id, cluster) for cluster in one.clusters), visible, (),
+            tuple(records.get(cluster.id, cluster) for cluster in one.clusters), visible,
+            tuple(Event(EventType.SPLIT, parent, (record.id,)) for record in born for parent in record.parents),
             rows_of(one.assignments, decided_N),
         ),
         base=base,
@@ -484,19 +492,20 @@ def test_what_people_made_and_unmade_has_ended_then_and_now(
         assert queries.cluster(kind, as_of=as_of).cluster.state is ClusterState.DORMANT
 
 
-@pytest.mark.parametrize("seed", [17, 19])
+@pytest.mark.parametrize("seed", [17, 19, 23, 29])
 def test_random_histories_are_what_the_facts_say(
     store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     events: list[int] = []
     machine = by_threes(ids)
-    for _ in range(60):
+    agents = [ONE, TWO, THREE]
+    for _ in range(70):
         alive = [kind.id for kind in queries.clusters()]
         shas = [sha(int(n)) for n in rng.choice(9, 2, replace=False)]
         one, other = (int(kind) for kind in rng.choice(alive, 2)) if alive else (ONE, TWO)
         try:
-            match rng.integers(10):
+            match rng.integers(12):
                 case 0:
                     events.append(store.move(shas, one if rng.random() < 0.7 else None, "anna")[0])
                 case 1:
@@ -504,12 +513,17 @@ def test_random_histories_are_what_the_facts_say(
                 case 2:
                     events.append(store.divide(one, shas[:1], "anna")[0])
                 case 3:
-                    machine[ids[int(rng.integers(9))]] = int(rng.integers(1, 4))
+                    machine[ids[int(rng.integers(9))]] = int(rng.choice(agents))
                     next_round(store, queries, machine)
                 case 4:
                     events.append(store.rename(one, str(rng.choice(NAMES)), "anna"))
                 case 5:
                     events.append(store.teach(str(rng.choice(NAMES)), shas, "anna", rename=True).event_id)
+                case 6 | 7:
+                    parents = tuple({int(kind) for kind in rng.choice(agents, 1 + int(rng.random() < 0.3))})
+                    agents.append(store.allocate_clusters(1)[0])
+                    machine[ids[int(rng.integers(9))]] = agents[-1]
+                    next_round(store, queries, machine, born=(ClusterRecord(agents[-1], PROVISIONAL, parents=parents),))
                 case _:
                     if events:
                         events.append(store.undo(int(rng.choice(events)), "bob"))
