@@ -25,6 +25,7 @@ from storage.offspring import gather
 from storage.overrule import overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
+from storage.revisions import last_cursor
 from storage.schema import clusters, pictures
 from storage.schema import corrections as facts_table
 
@@ -195,13 +196,15 @@ def change_of(
         with_waiting(opinion.machine_of(connection, ids), ids), [fact.cluster_id for fact in gone if fact.made]
     )
     wanted, decided_N = overrule(said, facts)
+    waits_N = ~decided_N & (said.cluster_N == opinion.NONE) & (said.picture_N > last_cursor(connection))
     return Change(
-        wanted,
+        rows_of(wanted, ~waits_N),
         made,
         (event,),
         event.actor,
         overruled=rows_of(said, decided_N),
         correction=correction,
+        waiting=said.picture_N[waits_N].tolist(),
     )
 
 
