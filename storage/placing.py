@@ -122,7 +122,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     if again:
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
     require_carried_on(facts, fact)
-    told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
+    others = journal.read_others(connection, [origin]).get(origin, ())
+    told = Event(EventType.UNDONE, event.cluster_id, others, {"event_id": event_id}, actor)
     states = states_after(connection, fact, facts, told)
     require_names_kept(connection, event_id, facts, {kind: seen for kind, (seen, _) in states.items()})
     followers = opinion.members_said(connection, [fact.cluster_id]) if fact.made else []

@@ -169,6 +169,19 @@ def test_a_hash_may_be_cut_off(store: Store, queries: Queries, ids: list[int]) -
 # -------------------------------------------------------------------------- merge
 
 
+def test_undoing_is_told_of_every_kind_that_took_part(store: Store, queries: Queries, ids: list[int]) -> None:
+    merge = store.merge([ONE, TWO], THREE, "anna")
+    undone = store.undo(merge, "bob")
+    again = store.undo(undone, "anna")
+    for kind in (ONE, TWO, THREE):
+        assert [event.id for event in queries.history(cluster=kind)][-3:] == [merge, undone, again]
+    assert states(queries)[ONE] is ClusterState.ENDED
+    store.undo(again, "anna")
+    split, part = store.divide(ONE, [sha(0)], "anna")
+    undone = store.undo(split, "anna")
+    assert [event.id for event in queries.cluster(part).events] == [split, undone]
+
+
 def test_merged_kinds_end_and_what_the_agent_puts_into_them_later_follows(
     store: Store, queries: Queries, engine: Engine, ids: list[int]
 ) -> None:
