@@ -41,7 +41,8 @@ def _view(queries: Queries) -> RenderableType:
 def view(queries: Queries) -> Group:
     """What is known now, as something rich can draw."""
     events = queries.history(limit=RECENT)
-    return Group(_counts(queries), _kinds(queries.clusters(), events), _events(events[-EVENTS:]))
+    shown = [kind for kind in queries.clusters() if not kind.hidden]
+    return Group(_counts(queries), _kinds(shown, events), _events(events[-EVENTS:]))
 
 
 def _counts(queries: Queries) -> Text:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.looking import voters_of
+from agent.space import Points
 from agent.voters import Rows, Voters, by_kind
 from storage.queries import Queries
 from storage.rows import PictureRow
@@ -32,9 +33,10 @@ class ReviewRow:
 
     Attributes:
         reason: `uncertain`, of a picture that has a kind; `unassigned`, of the middle of a pile that has none.
-        runner_up: the kind that came second; None where there is none.
-        margin: by how much its kind is ahead; at least so much, where a vote of which no more than the winner is kept
-            put it there; None for a pile.
+        runner_up: the kind that came second, or first where the picture stayed in the kind that it had; None where
+            there is none.
+        margin: by how much its kind is ahead, below 0 where it stayed; at least so much, where a vote of which no
+            more than the winner is kept put it there; None for a pile.
         pile: how many pictures lie close together; 1 for a picture with a kind.
         others: content hashes of some others of the pile.
     """
@@ -73,26 +75,31 @@ def _uncertain(queries: Queries, voters: Voters, decided: set[int], limit: int |
     kinds_K, share_RK = by_kind(voters.share_RK, seen_K.__getitem__)
     if len(kinds_K) == 0:
         return []
-    order_RK = np.argsort(-share_RK, axis=1, kind="stable")
-    first_R, second_R = order_RK[:, 0], order_RK[:, min(1, len(kinds_K) - 1)]
-    row_R = np.arange(len(share_RK))
-    top_R, next_R = share_RK[row_R, first_R], np.where(first_R == second_R, 0, share_RK[row_R, second_R])
-    margin_R = top_R - next_R
-    hidden_R = np.isin(kinds_K[first_R], list(queries.hidden()))
-    doubtful_M = np.flatnonzero(~voters.core_R & (margin_R < DOUBTFUL) & ~hidden_R)
-    doubtful_M = doubtful_M[np.lexsort((doubtful_M, top_R[doubtful_M], margin_R[doubtful_M]))]
+    two_RK = -np.sort(-share_RK, axis=1)[:, :2]
+    doubtful_M = np.flatnonzero(~voters.core_R & (two_RK[:, 0] - two_RK[:, 1:].sum(axis=1) < DOUBTFUL))
     ids_M = voters.ids_N[voters.row_R[doubtful_M]]
     names, rows = queries.names(), queries.by_id([i for i in ids_M.tolist() if i not in decided])
-    found: list[ReviewRow] = []
+    hidden = queries.hidden()
+    column_of = {kind: column for column, kind in enumerate(kinds_K.tolist()) if kind not in hidden}
+    found: list[tuple[float, ReviewRow]] = []
     for number, picture_id in zip(doubtful_M.tolist(), ids_M.tolist(), strict=True):
         row = rows.get(picture_id)
-        if row is None or row.cluster_id != int(kinds_K[first_R[number]]):
-            continue  # forgotten or placed by people, unassigned, or of a kind that the round did not find
-        runner_up = int(kinds_K[second_R[number]]) if next_R[number] > 0 else None
-        found.append(_doubt(row, runner_up, names, float(margin_R[number])))
-        if len(found) == limit:
-            break
-    return found
+        own = None if row is None or row.cluster_id is None else column_of.get(row.cluster_id)
+        if row is None or own is None:
+            continue  # forgotten or placed by people, unassigned, hidden, or of a kind that the round did not find
+        rival, margin = _ahead(share_RK[number], own)
+        runner_up = None if rival is None else int(kinds_K[rival])
+        found.append((float(share_RK[number].max()), _doubt(row, runner_up, names, margin)))
+    found.sort(key=lambda one: (one[1].margin, one[0]))
+    return [row for _, row in found[:limit]]
+
+
+def _ahead(share_K: Points, own: int) -> tuple[int | None, float]:
+    """The strongest other kind, None where no other has votes, and by how much a picture's kind is ahead of it."""
+    others_K = share_K.copy()
+    others_K[own] = 0
+    rival = int(others_K.argmax())
+    return rival if others_K[rival] > 0 else None, float(share_K[own] - others_K[rival])
 
 
 def _doubt(row: PictureRow, runner_up: int | None, names: dict[int, str], margin: float) -> ReviewRow:

@@ -20,6 +20,8 @@ COLUMNS = tuple(field.name for field in fields(ExportRow))
 How = Literal["symlink", "copy", "hardlink"]
 MAGIC = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"RIFF", ".webp"), (b"GIF8", ".gif"))
 NAME_LIMIT = 60
+STEM_BYTES, SUFFIX_BYTES = 200, 32
+"""With the digits in between, less than the 255 bytes that a file's name may have."""
 
 
 def write_csv(rows: Iterable[ExportRow], stream: TextIO) -> None:
@@ -115,12 +117,17 @@ def _safe(name: str) -> str:
     return re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name)[:NAME_LIMIT].strip(" .")
 
 
+def _cut(text: str, most_bytes: int) -> str:
+    return text.encode()[:most_bytes].decode(errors="ignore")
+
+
 def _place(original: Path, folder: Path, row: ExportRow, how: How) -> bool:
     """Put an original into the folder; False when there is none."""
-    if not original.is_absolute() or not original.is_file():
+    if not original.is_absolute() or not os.path.isfile(original):  # False, too, for a name that is too long
         return False
     folder.mkdir(exist_ok=True)
-    target = folder / f"{_safe(original.stem)}-{row.sha256[:8]}{original.suffix}"
+    stem, suffix = _cut(_safe(original.stem), STEM_BYTES), _cut(original.suffix, SUFFIX_BYTES)
+    target = folder / f"{stem}-{row.sha256[:8]}{suffix}"
     if how == "symlink":
         target.symlink_to(original)
     elif how == "copy":

@@ -68,8 +68,8 @@ class PictureQueries(Reader):
         if status not in (None, *STATUSES):
             raise StorageError(f"there is no status {status!r}; choose one of {', '.join(STATUSES)}")
         with self._moment() as connection:
-            if status == "rejected":
-                return _rejected(connection, since, until, limit, as_of)
+            if status == "rejected":  # such a file is in no kind
+                return _rejected(connection, since, until, limit, as_of) if cluster is None else []
             query = _picture_query(connection, cluster, status, as_of)
             query = _between(query, pictures.c.captured_at, since, until).limit(limit)
             picture_id = _picture_id(cluster, status)

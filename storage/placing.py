@@ -25,6 +25,7 @@ from storage.offspring import gather
 from storage.overrule import overrule, rows_of
 from storage.records import Assignments, ClusterRecord, ClusterState, Event, EventType
 from storage.reveal import Change, Correction
+from storage.revisions import last_cursor
 from storage.schema import clusters, pictures
 from storage.schema import corrections as facts_table
 
@@ -121,7 +122,8 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     if again:
         facts = sorted([*facts, fact], key=lambda one: one.event_id)
     require_carried_on(facts, fact)
-    told = Event(EventType.UNDONE, event.cluster_id, detail={"event_id": event_id}, actor=actor)
+    others = journal.read_others(connection, [origin]).get(origin, ())
+    told = Event(EventType.UNDONE, event.cluster_id, others, {"event_id": event_id}, actor)
     states = states_after(connection, fact, facts, told)
     require_names_kept(connection, event_id, facts, {kind: seen for kind, (seen, _) in states.items()})
     followers = opinion.members_said(connection, [fact.cluster_id]) if fact.made else []
@@ -195,13 +197,15 @@ def change_of(
         with_waiting(opinion.machine_of(connection, ids), ids), [fact.cluster_id for fact in gone if fact.made]
     )
     wanted, decided_N = overrule(said, facts)
+    waits_N = ~decided_N & (said.cluster_N == opinion.NONE) & (said.picture_N > last_cursor(connection))
     return Change(
-        wanted,
+        rows_of(wanted, ~waits_N),
         made,
         (event,),
         event.actor,
         overruled=rows_of(said, decided_N),
         correction=correction,
+        waiting=said.picture_N[waits_N].tolist(),
     )
 
 

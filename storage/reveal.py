@@ -48,6 +48,7 @@ class Change:
         recluster: the agent is to look again soon.
         kept: values under keys (`storage.states`) that count from the same moment on.
         window: pictures that the round looked at; None where it is no round.
+        waiting: pictures that people placed before their first round, and that wait for it again.
     """
 
     assignments: Assignments
@@ -60,6 +61,7 @@ class Change:
     recluster: bool = False
     kept: Mapping[str, object] = field(default_factory=dict)
     window: Sequence[int] | None = None
+    waiting: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def reveal(connection: Connection, change: Change, base: int, at: datetime) -> R
     put_clusters(connection, change.clusters, revision)
     _set_states(connection, change.correction)
     if change.overruled is not None:
-        opinion.put(connection, change.overruled, change.assignments.picture_N.tolist())
+        opinion.put(connection, change.overruled, [*change.assignments.picture_N.tolist(), *change.waiting])
     changed = [record.id for record in change.clusters]
     if change.correction is not None:
         changed += _drop_exemplars(connection, change.assignments)

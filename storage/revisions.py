@@ -88,6 +88,7 @@ class RevisionWriter:
             for start in range(0, len(last_N), PIECE):
                 some = last_N[start : start + PIECE]
                 _write_piece(connection, change.assignments, some, base + 1, by_hand=True)
+            _close(connection, change.waiting, base + 1)
             return reveal(connection, change, base, self._clock())
 
     def _attempt(self, change: Change, base: int | None) -> Revealed:
@@ -133,7 +134,7 @@ class RevisionWriter:
     def _fill_unassigned(self, through: int, base: int) -> None:
         """Every picture up to the cursor has a row from now on, those without a kind too."""
         with self._engine.connect() as connection:
-            after = _last_cursor(connection)
+            after = last_cursor(connection)
         while after < through:
             with self._engine.begin() as connection:
                 _require(connection, base)
@@ -220,6 +221,13 @@ def _write_piece(
     return renewed
 
 
+def _close(connection: Connection, picture_ids: Sequence[int], revision: int) -> None:
+    """These pictures have no row from now on."""
+    for some in chunks(picture_ids):
+        current = assignments.c.picture_id.in_(some) & assignments.c.valid_to.is_(None)
+        connection.execute(update(assignments).where(current).values(valid_to=revision))
+
+
 def _row(picture_id: int, cluster_id: int | None, probability: float, core: bool, revision: int) -> dict[str, object]:
     return {
         "picture_id": picture_id,
@@ -231,7 +239,8 @@ def _row(picture_id: int, cluster_id: int | None, probability: float, core: bool
     }
 
 
-def _last_cursor(connection: Connection) -> int:
+def last_cursor(connection: Connection) -> int:
+    """The last picture of which the last round knew; up to it every one has a row."""
     cursor = select(clusterings.c.through_picture).order_by(clusterings.c.id.desc()).limit(1)
     return connection.execute(cursor).scalar() or 0
 

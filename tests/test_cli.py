@@ -412,6 +412,26 @@ def test_export_to_stdout_and_to_a_file(call: Call, filled: Path, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["kinds.csv"]
 
 
+def test_export_goes_through_links_and_into_pipes_and_leaves_them_there(
+    call: Call, filled: Path, tmp_path: Path
+) -> None:
+    text = call("export", "--data", str(filled)).out
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to("kinds.csv")
+    assert call("export", "--data", str(filled), "--out", str(link)).code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "kinds.csv").read_text() == text
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert call("export", "--data", str(filled), "--out", str(pipe)).code == 0
+        assert os.read(reader, 1 << 16).decode() == text
+    finally:
+        os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kinds.csv", "link.csv", "pipe"]
+    assert pipe.is_fifo()
+
+
 def test_export_to_folders(call: Call, filled: Path, tmp_path: Path) -> None:
     answer = call("export", "--data", str(filled), "--format", "folders", "--out", str(tmp_path / "kinds"))
     assert answer.code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +29,11 @@ def meant(queries: Queries, images: Sequence[str]) -> list[int | Path]:
 
 def _meant(queries: Queries, image: str) -> int | Path:
     path = Path(image)
-    if path.is_file():
+    if os.path.isfile(path):  # False, too, for a name that is too long
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return queries.existing([sha256]).get(sha256, path)
-    if path.exists():
+    if os.path.exists(path):
         raise Refused(f"{image} is not a file; give a picture")
     by_place = queries.id_at(_uri(path))
     if by_place is not None:

@@ -50,6 +50,7 @@ def embedded(data: Path, paths: Sequence[Path], *, store: bool = False) -> list[
         input=json.dumps(request),
         stdout=subprocess.PIPE,
         text=True,
+        process_group=0,  # a terminal's Ctrl-C reaches this end only, which kills the other one
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     if done.returncode != 0:

@@ -10,8 +10,11 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 GAP = "  "
+OBEYED = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, halves of letters, and what begins a line."""
 
 
 def plain(value: Any) -> Any:
@@ -67,7 +70,16 @@ def shown(value: object) -> str:
         return " ".join(f"{key}={shown(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(shown(item) for item in value) or "-"
-    return str(value)
+    return _in_one_line(str(value))
+
+
+def _in_one_line(text: str) -> str:
+    """Text with what a terminal would obey written as `\\x1b`: file names come from strangers."""
+    return text if text.isprintable() else "".join(map(_harmless, text))
+
+
+def _harmless(letter: str) -> str:
+    return ascii(letter)[1:-1] if category(letter) in OBEYED else letter
 
 
 def _print_aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

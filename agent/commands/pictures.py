@@ -146,12 +146,20 @@ def export(
 
 @contextmanager
 def _target(out: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name only when it is whole."""
+    """Standard output, a device or pipe, or a file that appears under its name only when it is whole.
+
+    A link stays, and what it leads to is written.
+    """
     if out is None:
         yield sys.stdout
         return
     if out.is_dir():
         raise typer.BadParameter(f"{out} is a folder; name a file", param_hint="--out")
+    if out.exists() and not out.is_file():  # `/dev/null` must not become a file
+        with out.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        return
+    out = Path(os.path.realpath(out))
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as stream:

@@ -61,6 +61,20 @@ def test_kinds_and_events(doors: tuple[Store, Queries]) -> None:
     assert "and 2 more kinds" in text
 
 
+def test_hidden_kinds_are_left_out(doors: tuple[Store, Queries]) -> None:
+    store, queries = doors
+    store.ensure_born({})
+    ids = store.add(pictures(range(6)))
+    one, two = store.allocate_clusters(2)
+    store.add_clustering(round_of({ids[0]: one, ids[1]: two}))
+    store.rename(one, "moths", "anna")
+    store.rename(two, "flies", "anna")
+    store.hide(one, "anna")
+    text = drawn(queries)
+    assert "flies" in text
+    assert "moths" not in text
+
+
 def test_a_store_that_does_not_answer_does_not_end_the_view(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with live_view(Queries(open_engine(database_url(tmp_path))), console):

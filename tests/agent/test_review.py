@@ -68,6 +68,25 @@ def test_what_only_a_vote_has_placed_is_among_them(store: Store, queries: Querie
     assert [row.sha256 for row in review(queries, 2)][:2] == [sha(20), sha(3)]
 
 
+def test_a_picture_that_stayed_though_others_have_more_votes_is_the_most_uncertain(
+    store: Store, queries: Queries, ids: list[int]
+) -> None:
+    kinds = dict(zip(ids, [ONE, ONE, ONE, TWO, TWO, TWO, TWO], strict=False))
+    ballot = voters(queries, kinds)
+    share, core = ballot.share_RK.copy(), ballot.core_R.copy()
+    share[[1, 2, 3, 4]] = [[0.45, 0.5], [0.5, 0.45], [0.55, 0.4], [0.9, 0.1]]
+    core[[1, 2, 3, 4]] = False
+    ballot = replace(ballot, share_RK=share, core_R=core)
+    store.add_clustering(round_of(kinds, probability=0.5, voters=ballot.state_dict()))
+    first, second, third = (row for row in review(queries, None) if row.reason == UNCERTAIN)
+    assert [row.sha256 for row in (first, second, third)] == [sha(3), sha(1), sha(2)]
+    assert [(row.cluster_id, row.runner_up) for row in (first, second, third)] == [(TWO, ONE), (ONE, TWO), (ONE, TWO)]
+    assert [row.margin for row in (first, second, third)] == pytest.approx([-0.15, -0.05, 0.05])
+    assert review(queries, 1)[0].sha256 == sha(3)
+    store.hide(TWO, "anna")
+    assert [row.sha256 for row in review(queries, None) if row.reason == UNCERTAIN] == [sha(1), sha(2)]
+
+
 def test_what_people_have_placed_or_hidden_needs_no_look(store: Store, queries: Queries, ids: list[int]) -> None:
     store.move([sha(3)], ONE, "anna")
     store.move([sha(8), sha(7)], TWO, "anna")

@@ -100,6 +100,29 @@ def test_folders(queries: Queries, ids: list[int], tmp_path: Path, how: How) -> 
         write_folders(queries.export_rows(), out, how, thumbnail=queries.thumbnail)
 
 
+@pytest.mark.parametrize("name", ["a." + "b" * 250, "x" * 251 + ".jpg", "\U0001f600" * 60 + ".photograph"])
+def test_names_of_files_stay_as_short_as_a_file_system_wants_them(
+    store: Store, queries: Queries, tmp_path: Path, name: str
+) -> None:
+    original = tmp_path / name
+    original.write_bytes(b"original")
+    store.add([replace(picture(0), location=location(str(original)))])
+    assert write_folders(queries.export_rows(), tmp_path / "out", thumbnail=queries.thumbnail) == 1
+    (link,) = (tmp_path / "out" / "pending").iterdir()
+    assert link.read_bytes() == b"original"
+    assert f"-{sha(0)[:8]}.{original.suffix[1:9]}" in link.name
+
+
+def test_a_place_whose_text_is_longer_than_any_file_name_is_a_file_that_is_gone(
+    store: Store, queries: Queries, tmp_path: Path
+) -> None:
+    """As it is of a long name that is not UTF-8, each byte of which takes four letters."""
+    store.add([replace(picture(0), location=location("/" + "\\xff" * 100 + ".jpg"))])
+    assert write_folders(queries.export_rows(), tmp_path / "out", thumbnail=queries.thumbnail) == 1
+    (written,) = (tmp_path / "out" / "pending").iterdir()
+    assert written.read_bytes() == picture(0).thumbnail
+
+
 @pytest.mark.parametrize(
     ("name", "folder"),
     [

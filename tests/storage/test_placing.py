@@ -142,12 +142,44 @@ def test_a_picture_that_waits_for_its_first_round_can_be_moved(
     assert counted_right(engine)
 
 
+def test_a_picture_that_was_moved_while_it_waited_waits_again_when_that_is_undone(
+    store: Store, queries: Queries, engine: Engine, ids: list[int]
+) -> None:
+    (late,) = store.add(pictures([20]))
+    event, _ = store.move([sha(20), sha(0)], TWO, "anna")
+    undone = store.undo(event, "anna")
+    assert [row.id for row in queries.pictures(status="pending")] == [late]
+    assert (queries.status().pending, queries.status().unassigned, decided(engine)) == (1, 0, 0)
+    assert kinds(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert counted_right(engine)
+    store.undo(undone, "anna")
+    assert kinds(queries) == [2, 1, 1, 2, 2, 2, 3, 3, 3, 2]
+    assert counted_right(engine)
+    store.undo(event, "anna")
+    next_round(store, queries, {**by_threes(ids), late: 3})
+    assert kinds(queries) == [1, 1, 1, 2, 2, 2, 3, 3, 3, 3]
+    assert (queries.status().pending, counted_right(engine)) == (0, True)
+
+
 def test_a_hash_may_be_cut_off(store: Store, queries: Queries, ids: list[int]) -> None:
     store.move([sha(0)[:12].upper()], TWO, "anna")
     assert kinds(queries)[0] == TWO
 
 
 # -------------------------------------------------------------------------- merge
+
+
+def test_undoing_is_told_of_every_kind_that_took_part(store: Store, queries: Queries, ids: list[int]) -> None:
+    merge = store.merge([ONE, TWO], THREE, "anna")
+    undone = store.undo(merge, "bob")
+    again = store.undo(undone, "anna")
+    for kind in (ONE, TWO, THREE):
+        assert [event.id for event in queries.history(cluster=kind)][-3:] == [merge, undone, again]
+    assert states(queries)[ONE] is ClusterState.ENDED
+    store.undo(again, "anna")
+    split, part = store.divide(ONE, [sha(0)], "anna")
+    undone = store.undo(split, "anna")
+    assert [event.id for event in queries.cluster(part).events] == [split, undone]
 
 
 def test_merged_kinds_end_and_what_the_agent_puts_into_them_later_follows(

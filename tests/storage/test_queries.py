@@ -78,6 +78,7 @@ def test_pictures_by_status_kind_and_time(store: Store, queries: Queries) -> Non
     assert shown(since=taken, until=taken + timedelta(seconds=1)) == ids[2:4]
     (rejected,) = queries.pictures(status="rejected")
     assert (rejected.id, rejected.sha256, rejected.uri, rejected.reason) == (None, sha(9), "/bad.jpg", "cut off")
+    assert shown(status="rejected", cluster=1) == []
     with pytest.raises(StorageError, match="choose one of"):
         queries.pictures(status="lost")
 

@@ -36,5 +36,7 @@ def test_what_is_neither_is_told(store: Store, queries: Queries, tmp_path: Path)
         meant(queries, ["nowhere.jpg"])
     with pytest.raises(NotFound, match="no picture abcdef"):
         meant(queries, ["abcdef"])
+    with pytest.raises(NotFound, match="no picture aaaaaaaaaaaa"):
+        meant(queries, ["a" * 300])
     with pytest.raises(Refused, match="not a file"):
         meant(queries, [str(tmp_path)])

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +52,25 @@ def test_a_process_that_dies_is_told(other_end: Path, tmp_path: Path) -> None:
     other_end.write_text("import sys; sys.exit(9)")
     with pytest.raises(NewcomerError, match="ended with 9"):
         embedded(tmp_path, [Path("a.jpg")])
+
+
+def test_ctrl_c_ends_it_without_a_word_from_the_other_end(other_end: Path, tmp_path: Path) -> None:
+    """A terminal sends it to every process of the group."""
+    other_end.write_text(f"import pathlib, time; pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)")
+    asks = (
+        "from agent.commands import newcomers; from pathlib import Path; newcomers.MODULE = 'other_end'\n"
+        "try: newcomers.embedded(Path('.'), [Path('a.jpg')])\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    verb = subprocess.Popen(
+        [sys.executable, "-c", asks], stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0, env=environment
+    )
+    while not (tmp_path / "up").exists():
+        assert verb.poll() is None
+        time.sleep(0.01)
+    os.killpg(verb.pid, signal.SIGINT)
+    assert verb.communicate(timeout=30) == (b"interrupted\n", b"")
 
 
 def test_files_are_named_as_sources_name_them(tmp_path: Path) -> None:

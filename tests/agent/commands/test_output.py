@@ -46,6 +46,18 @@ def test_a_piped_table_is_aligned_and_cuts_nothing(capsys: pytest.CaptureFixture
     assert lines == ["id    name       uri", f"1                {long}", "1234  [red]cars  /a"]
 
 
+def test_a_name_that_holds_control_characters_stays_in_its_line_and_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    odd = "/a\nb\x1b[31m\x9b2J\u2028c.jpg"
+    print_table(("uri", "kind"), [(odd, 1)], empty="none")
+    print_facts({"lies at": (odd,)})
+    shown_as = r"/a\nb\x1b[31m\x9b2J\u2028c.jpg"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [f"{shown_as}  1", f"lies at  {shown_as}"]
+    assert shown("Käfer\u3000甲虫 \\ é") == "Käfer\u3000甲虫 \\ é"
+
+
 def test_an_empty_table_says_why_beside_the_output(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("id",), [], empty="no kinds yet")
     captured = capsys.readouterr()
