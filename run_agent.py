@@ -10,6 +10,7 @@ they run, so that asking the store never waits for torch.
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
@@ -25,6 +26,8 @@ from storage.redaction import redacted
 INTERNAL, USAGE, STORAGE = 1, 2, 3
 INTERRUPTED = 130
 DEBUG = "--debug"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF)
+"""Ways in which an output takes no more."""
 
 app = typer.Typer(
     help="An agent that sorts a stream of pictures into kinds that it discovers itself.",
@@ -49,6 +52,8 @@ app.add_typer(upkeep.config, name="config")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     atexit.register(gc.freeze)  # looking through all that was imported takes 3 s at the end of an agent, for nothing
+    if sys.stdout is None:  # whoever called has closed it
+        sys.stdout = open(os.devnull, "w")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in given
     try:
@@ -56,13 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except (BrokenPipeError, SystemExit):  # the reader has seen enough (`| head`); typer makes an exit of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
     except KeyboardInterrupt:  # not an error, but not done either: a shell must not go on as if it were
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 (the edge of the process: whatever it is becomes one line)
         if debug:
             traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _say_no_more()
         code, message = explained(error)
         print(f"taxon: {redacted(message)}", file=sys.stderr)
         return code
@@ -79,9 +86,18 @@ def explained(error: Exception) -> tuple[int, str]:
         return code, _line(str(error))
     if type(error).__module__.startswith("sqlalchemy."):
         return STORAGE, f"the database failed: {_line(str(getattr(error, 'orig', None) or error))}; see `doctor`"
+    if isinstance(error, OverflowError):
+        return USAGE, "a number is too large: ids and counts are below 2^63"
+    if isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
+        return STORAGE, f"{error.strerror}; check the disk, and where the output goes"
     if isinstance(error, OSError) and error.filename is not None:
         return STORAGE, f"{error.filename}: {error.strerror}; check the path, its permissions and the disk"
     return INTERNAL, f"internal error: {type(error).__name__}: {_line(str(error))} ({DEBUG} shows where)"
+
+
+def _say_no_more() -> None:
+    """Python writes what is left of the output at its end, and would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _line(text: str) -> str:

@@ -122,13 +122,18 @@ def _origin(past: Sequence[PastEvent], event_id: int) -> int:
 # -------------------------------------------------------------------------- parts
 
 
-def checked_name(name: str) -> str:
+def checked_name(name: str, *, needed: bool = False) -> str:
     """The name without space around it.
+
+    Args:
+        needed: an empty one, which takes a name away, is none.
 
     Raises:
         Refused: it is too long, or holds what cannot be printed in a line.
     """
     name = name.strip()
+    if needed and not name:
+        raise Refused("pictures can only be taught under a name; give one that is not empty")
     if len(name) > NAME_LIMIT:
         raise Refused(f"a name has at most {NAME_LIMIT} characters, this one has {len(name)}")
     if not name.isprintable():

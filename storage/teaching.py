@@ -83,9 +83,7 @@ def teach(
         NotFound: there is no such picture.
         Refused: two kinds have equal claims, the kind has another name, or `name` is none.
     """
-    name = corrections.checked_name(name)
-    if not name:
-        raise Refused("pictures can only be taught under a name; give one that is not empty")
+    name = corrections.checked_name(name, needed=True)
     ids = picture_ids(connection, shas)
     fell = falls_in(connection, ids, hints.votes)
     target, did = _called(connection, name), Did.ADDED

@@ -211,6 +211,34 @@ def test_an_unforeseen_error_is_one_line_and_debug_shows_where(
     assert "Traceback" in loud.err
 
 
+@pytest.mark.parametrize("arguments", [("cluster", str(2**63)), ("pictures", "--limit", str(2**70))])
+def test_numbers_that_no_database_holds_are_usage_errors(call: Call, filled: Path, arguments: tuple[str, ...]) -> None:
+    answer = call(*arguments, "--data", str(filled))
+    assert (answer.code, answer.err) == (2, "taxon: a number is too large: ids and counts are below 2^63\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_is_full_is_said_in_one_line(filled: Path) -> None:
+    called = [sys.executable, str(ROOT / "run_agent.py"), "clusters", "--data", str(filled)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(called, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = "taxon: No space left on device; check the disk, and where the output goes\n"
+    assert (done.returncode, done.stderr) == (3, said)
+
+
+def test_an_output_that_is_closed_is_no_error(filled: Path) -> None:
+    called = [sys.executable, str(ROOT / "run_agent.py"), "clusters", "--data", str(filled)]
+    done = subprocess.run(called, preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_is_stored_where_no_name_is_taught(call: Call, own: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.jpg").write_bytes(b"never looked at")
+    answer = call("teach", " ", str(tmp_path / "new.jpg"), "--data", str(own))
+    assert answer.code == 2
+    assert "give one that is not empty" in answer.err
+
+
 def test_ctrl_c_is_no_error(call: Call, monkeypatch: pytest.MonkeyPatch, filled: Path, tmp_path: Path) -> None:
 
     def interrupted(*arguments: object, **options: object) -> None:

@@ -32,7 +32,7 @@ def teach(
     from agent.hints import hints_for
     from storage.corrections import checked_name
 
-    name = checked_name(name)  # before anything is stored
+    name = checked_name(name, needed=True)  # before anything is stored
     shas = _stored(data, images)
     with writing(data) as (store, queries):
         hints = hints_for(queries, list(queries.existing(shas).values()))
