@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code."""
     atexit.register(gc.freeze)  # looking through all that was imported takes 3 s at the end of an agent, for nothing
     if sys.stdout is None:  # whoever called has closed it
-        sys.stdout = open(os.devnull, "w")
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in given
     try:
