@@ -75,7 +75,7 @@ def send_home(scalars: Sequence[Tensor]) -> Callable[[], list[float]]:
         return sent.tolist
     values = sent.to(HOST, non_blocking=True)  # into pinned memory
     arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    arrived.record()
+    arrived.record(torch.cuda.current_stream(sent.device))  # left out, it would be that of the first device
 
     def wait() -> list[float]:
         arrived.synchronize()
