@@ -12,7 +12,7 @@ from torch import Generator
 
 from agent.config import ReplayConfig
 from agent.errors import ConfigError
-from agent.replay import OUTLINE_PX, Observation, Replay, outlines
+from agent.replay import AT_ONCE, OUTLINE_PX, Observation, Replay, outlines
 
 SIDE_PX = 8
 
@@ -79,6 +79,19 @@ def test_a_sample_has_no_picture_twice_and_takes_what_there_is() -> None:
         replay.add([shot(n)])
     assert len(set(replay.sample(6).shas)) == 6
     assert len(replay.sample(99)) == 8
+
+
+@pytest.mark.parametrize(("capacity", "recent_share"), [(8, 0.5), (8, 0.0), (8, 1.0), (100, 0.5)])
+def test_however_many_come_at_once_the_same_are_kept(capacity: int, recent_share: float) -> None:
+    one_by_one, at_once = (memory(capacity=capacity, recent_share=recent_share) for _ in range(2))
+    seen = [shot(n) for n in range(2 * AT_ONCE + 50)]
+    for observation in seen:
+        one_by_one.add([observation])
+    at_once.add(seen)
+    assert len(at_once) == capacity
+    assert set(at_once.shas) == set(one_by_one.shas)
+    sample = at_once.sample(capacity)
+    assert all((pixels == int(sha) % 256).all() for sha, pixels in zip(sample.shas, sample.pixels_NCHW, strict=True))
 
 
 def test_the_reservoir_is_balanced_over_kinds() -> None:
