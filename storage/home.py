@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, func, update
+from sqlalchemy import Connection, Table, func, select, update
 
 from storage import states
+from storage.arrivals import drop_rejections
 from storage.schema import locations, rejections
 
 HOME = "home"
@@ -32,13 +33,22 @@ def settle(connection: Connection, home: str, folders: Sequence[str], at: dateti
     if not isinstance(before, str):
         return 0
     return sum(
-        _follow(connection, table, f"{before}/{folder}/", f"{home}/{folder}/")
+        _follow(connection, table, f"{before}/{folder}/", f"{home}/{folder}/", at)
         for table in (locations, rejections)
         for folder in folders
     )
 
 
-def _follow(connection: Connection, table: Table, old: str, new: str) -> int:
+def _follow(connection: Connection, table: Table, old: str, new: str, at: datetime) -> int:
     lies_there = func.substr(table.c.uri, 1, len(old)) == old
-    moved = update(table).where(lies_there).values(uri=new + func.substr(table.c.uri, len(old) + 1))
-    return connection.execute(moved).rowcount
+    uri = new + func.substr(table.c.uri, len(old) + 1)
+    # what is said to lie in these places is of an earlier stay there, and two things cannot lie in one
+    coming = select(uri).where(lies_there)
+    if table is locations:
+        present = table.c.missing_at.is_(None)
+        taken = table.c.uri.in_(coming.where(present)) & present
+        connection.execute(update(table).where(taken).values(missing_at=at))
+    else:
+        stale = select(table.c.uri).where(table.c.uri.in_(coming))
+        drop_rejections(connection, connection.execute(stale).scalars().all())
+    return connection.execute(update(table).where(lies_there).values(uri=uri)).rowcount

@@ -245,7 +245,7 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
         with self._moment() as connection:
             alive = select(clusters).where(state != ClusterState.ENDED).order_by(clusters.c.id)
             rows = connection.execute(alive).all()
-            placed = {kind for fact in counting(connection) for kind in (fact.cluster_id, *fact.kinds)}
+            placed = {kind for fact in counting(connection) for kind in (fact.cluster_id, *fact.asked)}
             for edge in connection.execute(select(cluster_parents).order_by(cluster_parents.c.position)):
                 parents.setdefault(edge.cluster_id, []).append(edge.parent_id)
         return [_record(row, tuple(parents.get(row.id, ())), row.id in placed) for row in rows]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select
 
+from storage import counters
 from storage.home import HOME
 from storage.queries import Queries
-from storage.schema import rejections
+from storage.schema import locations, rejections
 from storage.store import Store
 from tests.factories import picture, rejection, sha
 
@@ -38,3 +39,18 @@ def test_a_database_that_does_not_know_where_it_lay_learns_it(store: Store, quer
     assert store.settle("/elsewhere", FOLDERS) == 0
     assert queries.places([sha(0)]) == [OLD[0]]
     assert queries.state(HOME) == "/elsewhere"
+
+
+def test_a_place_where_a_row_lies_already_is_taken_over(store: Store, queries: Queries, engine: Engine) -> None:
+    """A directory that went there and back before its place was written down has both in its rows."""
+    there, back = "/there/frames/1.jpg", "/back/frames/1.jpg"
+    bad = "/there/frames/2.jpg", "/back/frames/2.jpg"
+    store.add([picture(0, there), picture(1, back)], rejections=[rejection(uri) for uri in bad])
+    store.settle("/back", FOLDERS)
+    assert store.settle("/there", FOLDERS) == 2
+    assert queries.places([sha(0)]) == queries.places([sha(1)]) == [there]
+    with engine.connect() as connection:
+        present = select(locations.c.picture_id).where(locations.c.uri == there, locations.c.missing_at.is_(None))
+        assert connection.execute(present).scalars().all() == list(queries.existing([sha(1)]).values())
+        assert connection.execute(select(rejections.c.uri)).scalars().all() == [bad[0]]
+        assert counters.read(connection)["rejected"] == counters.recount(connection)["rejected"] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
@@ -128,6 +129,24 @@ def test_what_splits_off_from_a_merged_kind_is_seen_in_the_other(
     assert queries.seen_as([child]) == [TWO]
     assert labels(queries)[ids[0]] == child
     assert child not in {row.cluster_id for row in queries.sizes()}
+    assert sound(queries, engine, clock)
+
+
+def test_the_agent_may_end_a_part_of_which_nobody_spoke(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    event = store.merge([ONE], TWO, "anna")
+    child = split(store, queries, (ONE,), ids[:1])
+    assert {kind.id for kind in queries.living_clusters() if kind.lasts} == {ONE, TWO}
+    ended = ClusterRecord(child, ENDED, parents=(ONE,))
+    said = assign({ids[0]: THREE})
+    told, undecided = [Event(EventType.ABSORBED, child, (THREE,))], rows_of(said, np.array([], dtype=np.int64))
+    store.revise(said, [ended], told, overruled=undecided)
+    assert kinds(queries) == [3, 2, 2, 2, 2, 2, 3, 3, 3]
+    clock.tick(60)
+    store.undo(event, "anna")
+    assert kinds(queries) == [3, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert states(queries)[child] is ENDED
     assert sound(queries, engine, clock)
 
 
