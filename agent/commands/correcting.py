@@ -102,7 +102,7 @@ def _unlink_ours(uris: Sequence[str], home: str, data: Path) -> None:
     """Of a data directory that was called `home` when the agent last ran, and is `data` now."""
     for uri in uris:
         for folder in OURS:
-            if Path(uri).is_relative_to(f"{home}/{folder}"):
+            if Path(uri).is_relative_to(f"{home}/{folder}") and ".." not in Path(uri).parts:
                 (data / Path(uri).relative_to(home)).unlink(missing_ok=True)
 
 
