@@ -6,7 +6,7 @@ merged and as given back with it, whenever it is undone or made again. It loads 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, or_, select, update
@@ -46,30 +46,30 @@ def adopt(connection: Connection, born: Sequence[ClusterRecord]) -> set[int]:
 def gather(connection: Connection, merge: Fact, revision: int) -> Fact:
     """A merge that is to count again, with what has split off from its kinds while it did not.
 
-    Kinds of which people have spoken meanwhile stay kinds of their own, and so does what came out of these.
+    It takes what it would have taken had it counted. Kinds of which people have spoken meanwhile stay kinds of their
+    own, and so does what came out of these.
 
     Args:
         revision: by which the merge became visible.
     """
-    spoken = {kind for fact in counting(connection) for kind in (fact.cluster_id, *fact.asked)}
+    others = counting(connection)
+    spoken = {kind for fact in others for kind in (fact.cluster_id, *fact.asked)} | {*merge.kinds}
     faced = select(clusters.c.id).where(or_(clusters.c.name != "", clusters.c.hidden))
     spoken |= set(connection.execute(faced).scalars())
-    own, found = set(merge.kinds), list[int]()
+    facts = sorted([*others, merge], key=lambda fact: fact.event_id)
+    this = facts.index(merge)
     for kind, parents in sorted(_born_after(connection, revision).items()):
-        if parents <= own and kind not in own | spoken:
-            own.add(kind)
-            found.append(kind)
-    if not found:
-        return merge
-    grown = _with(merge, tuple(found))
-    _keep(connection, grown)
-    return grown
+        if kind not in spoken and _taking(facts, parents) == this:
+            facts[this] = _with(facts[this], (kind,))
+    if facts[this] != merge:
+        _keep(connection, facts[this])
+    return facts[this]
 
 
 # -------------------------------------------------------------------------- parts
 
 
-def _taking(facts: Sequence[Fact], parents: Sequence[int]) -> int | None:
+def _taking(facts: Sequence[Fact], parents: Collection[int]) -> int | None:
     """Which is the first fact from which on all that a kind came out of is seen in one kind that it was merged into."""
     seen = {parent: parent for parent in parents}
     for at, fact in enumerate(facts):

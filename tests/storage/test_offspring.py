@@ -394,6 +394,24 @@ def test_a_part_that_has_ended_meanwhile_is_merged_again_and_stays_ended(
     assert sound(queries, engine, clock)
 
 
+def test_a_part_of_several_kinds_goes_with_the_merge_that_leads_them_together_again(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    store.merge([ONE], TWO, "anna")
+    undone = store.undo(store.merge([TWO], THREE, "anna"), "anna")
+    clock.tick(60)
+    child = split(store, queries, (ONE, TWO), [ids[0], ids[3]])
+    assert kinds(queries).count(child) == 2
+    clock.tick(60)
+    again = store.undo(undone, "anna")
+    assert kinds(queries) == [3] * 9
+    assert sound(queries, engine, clock)
+    clock.tick(60)
+    store.undo(again, "anna")
+    assert kinds(queries).count(child) == 2
+    assert sound(queries, engine, clock)
+
+
 def test_a_part_that_another_merge_took_is_the_first_ones_when_that_counts_again(
     store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
 ) -> None:
