@@ -58,7 +58,7 @@ def test_ctrl_c_ends_it_without_a_word_from_the_other_end(other_end: Path, tmp_p
     """A terminal sends it to every process of the group."""
     other_end.write_text(f"import pathlib, time; pathlib.Path({str(tmp_path / 'up')!r}).touch(); time.sleep(60)")
     asks = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background it is ignored
         "from agent.commands import newcomers; from pathlib import Path; newcomers.MODULE = 'other_end'\n"
         "try: newcomers.embedded(Path('.'), [Path('a.jpg')])\n"
         "except KeyboardInterrupt: print('interrupted')"
