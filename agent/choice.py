@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from agent.discovery import WANTED, Setting, discover
+from agent.discovery import Setting, discover, wanted
 from agent.graph import Graph, Rows, neighbour_graph
 from agent.observations import Observations
 from agent.propagation import Labels
@@ -74,7 +74,8 @@ def score_settings(
     and always for those that others are compared with.
     """
     observations = observations.rows(sample(len(observations.points_ND), GRID_ROWS, rng))
-    graph = neighbour_graph(observations.points_ND, max(WANTED, *(setting.k for setting in settings)))
+    k = max(wanted(observations.min_samples), *(setting.k for setting in settings))
+    graph = neighbour_graph(observations.points_ND, k)
     found = {setting: discover(observations, graph, setting) for setting in settings}
     width = {setting: silhouette(kinds.diffused_ND, kinds.label_N, rng) for setting, kinds in found.items()}
     stability_of = StabilityOf(observations, graph.neighbour_NK.shape[1], rng)
@@ -93,7 +94,7 @@ class StabilityOf:
     """Agreement of kinds with those found in subsamples; the subsamples and their graphs are drawn once."""
 
     def __init__(self, observations: Observations, k: int, rng: np.random.Generator) -> None:
-        k = max(k, WANTED)
+        k = max(k, wanted(observations.min_samples))
         self._draws: list[tuple[Rows, Observations, Graph]] = []
         count = len(observations.points_ND)
         for _ in range(DRAWS):

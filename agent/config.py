@@ -321,7 +321,7 @@ class ClusterConfig(Section):
     selection: tuple[Literal["eom", "leaf"], ...] = Field(("eom",), description="of hdbscan; likewise")
     min_cluster_size: tuple[float, ...] = Field((0.6, 1.0), description="of a kind, times sqrt(window); likewise")
     min_size: int = Field(10, ge=3, description="no kind is smaller than this when it emerges")
-    min_samples: int = Field(5, ge=1, description="of hdbscan")
+    min_samples: int = Field(5, ge=1, le=100, description="of hdbscan: neighbours that say how dense a place is")
     near_copy: float = Field(0.9, gt=0, le=1, description="innate cosine above which pictures are one observation")
     near_copy_centred: float = Field(0.95, gt=0, le=1, description="and their cosine among the window's points")
     track: float = Field(

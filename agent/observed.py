@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agent.bursts import Bursts, NearCopy
 from agent.config import ClusterConfig
-from agent.discovery import WANTED
+from agent.discovery import wanted
 from agent.space import Points, Space, fit_space, unit
 
 # Rows from which the space is fitted; a window of no more pictures is made anew each time, which costs little.
@@ -103,7 +103,7 @@ class Observed:
         self.ids_N = np.empty(0, dtype=np.int64)
         widths = (window.innate_ND.shape[1], self.space.axes_DP.shape[1])
         near_copy = NearCopy(config.near_copy, config.near_copy_centred)
-        self.bursts = Bursts(near_copy, max(WANTED, *config.k), widths)
+        self.bursts = Bursts(near_copy, max(wanted(config.min_samples), *config.k), widths)
         self._insert(self._projected(window))
 
     @property

@@ -46,7 +46,7 @@ from threadpoolctl import threadpool_limits
 from agent.cluster_worker import ClusterWorker
 from agent.clusterer import Clusterer, Embedded
 from agent.config import ClusterConfig
-from agent.discovery import TREE_NEIGHBOURS, Setting, smallest
+from agent.discovery import Setting, smallest, tree_neighbours
 from agent.graph import Graph, diffuse, measured
 from agent.observed import Observed
 from agent.space import Points
@@ -79,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def in_own_process(n: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.clustering", "--child", "--n", n]
-    for name in ("data", "rounds", "threads", "seed", "window", "worker", "cache"):
-        command += [f"--{name}", str(vars(options)[name])]
+    for name in ("data", "rounds", "threads", "seed", "window", "worker", "min_samples", "cache"):
+        command += [f"--{name.replace('_', '-')}", str(vars(options)[name])]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return found
@@ -94,7 +94,7 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
     with threadpool_limits(1, user_api="blas"):  # as in the clusterer's process
         faiss.omp_set_num_threads(options.threads)  # afterwards, since the limit holds for faiss's own copy as well
         archive = SETS[options.data](n + BATCH * max(WORKER_ROUNDS, options.rounds), options)
-        stream = Stream(archive, n, min(n, options.window), options.seed)
+        stream = Stream(archive, n, _config(min(n, options.window), options), options.seed)
         full_s, grid_s = stream.first()
         before = stream.space_of_window()
         worked_s = time.process_time()
@@ -107,6 +107,7 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
             "data": options.data,
             "window": stream.window,
             "threads": options.threads,
+            "min_samples": options.min_samples,
             "ours_full_s": full_s,
             "ours_after_1000_s": round(statistics.median(after_s), 3),
             "ours_after_1000_spread_s": [round(min(after_s), 3), round(max(after_s), 3)],
@@ -127,12 +128,11 @@ def measure(n: int, options: argparse.Namespace) -> dict[str, Any]:
 class Stream:
     """An archive that grows by a thousand pictures a round, and the clusterer on a window of it."""
 
-    def __init__(self, archive: Embedded, n: int, window: int, seed: int) -> None:
-        self.window = window
-        self._archive, self._seed, self._count = archive, seed, n
+    def __init__(self, archive: Embedded, n: int, config: ClusterConfig, seed: int) -> None:
+        self.window = config.window
+        self._archive, self._config, self._seed, self._count = archive, config, seed, n
         self._key_N = np.random.default_rng([seed, 1]).integers(2**63, size=len(archive.ids_N), dtype=np.uint64)
-        self._config = ClusterConfig(window=max(100, window))
-        self._clusterer = Clusterer(self._config, np.random.default_rng(seed))
+        self._clusterer = Clusterer(config, np.random.default_rng(seed))
         self._before: Assignments | None = None
 
     @property
@@ -195,7 +195,8 @@ class Looked:
 
     def __init__(self, observed: Observed, setting: Setting, config: ClusterConfig) -> None:
         bursts = observed.bursts
-        near, graph = (bursts.graph().first(k) for k in (setting.k, max(setting.k, TREE_NEIGHBOURS)))
+        near = bursts.graph().first(setting.k)
+        graph = bursts.graph().first(max(setting.k, tree_neighbours(config.min_samples)))
         self.points_RD = observed.points_ND[bursts.row_R]
         self.diffused_RD = diffuse(self.points_RD, near.neighbour_NK, setting.diffusion)
         self.parameters: dict[str, Any] = {
@@ -237,6 +238,10 @@ def others(before: Looked, after: Looked, threads: int) -> dict[str, Any]:
     return found
 
 
+def _config(window: int, options: argparse.Namespace) -> ClusterConfig:
+    return ClusterConfig(window=max(100, window), every=BATCH, min_samples=options.min_samples)
+
+
 def choice_of_window_s(count: int, size: int, seed: int) -> float:
     """Seconds of choosing a window from an archive of `count`, the shortest of three."""
     rng = np.random.default_rng(seed)
@@ -247,8 +252,7 @@ def choice_of_window_s(count: int, size: int, seed: int) -> float:
 
 def worker_round_s(archive: Embedded, n: int, options: argparse.Namespace) -> float:
     """Seconds of a whole round of the process after a thousand more: n, window and data as elsewhere."""
-    window = min(n, options.window)
-    config = ClusterConfig(window=max(100, window), every=BATCH)
+    config = _config(min(n, options.window), options)
     with tempfile.TemporaryDirectory() as scratch:
         engine = open_engine(f"sqlite:///{Path(scratch) / 'taxon.db'}")
         migrate(engine)
@@ -369,6 +373,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=50_000)
     parser.add_argument("--worker", type=int, default=50_000, help="largest n with whole rounds of the process")
+    parser.add_argument("--min-samples", type=int, default=ClusterConfig().min_samples, help="of hdbscan, for all")
     parser.add_argument("--cache", default=str(CACHE), help="folder where embeddings are kept")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")

@@ -27,7 +27,7 @@ import numpy as np
 from agent.choice import grid
 from agent.clusterer import Clusterer, Embedded
 from agent.config import Config
-from agent.discovery import WANTED, discover
+from agent.discovery import discover, wanted
 from agent.graph import neighbour_graph
 from agent.observations import Observations
 from agent.score import along, axis, separation
@@ -75,7 +75,7 @@ def separations(points_ND: Points) -> tuple[float, float]:
     config = Config().cluster
     setting = grid(config.k, config.diffusion, config.selection, config.min_cluster_size)[0]
     points_ND = fit_space(points_ND, None, config.dims).project(points_ND, None)
-    graph = neighbour_graph(points_ND, WANTED)
+    graph = neighbour_graph(points_ND, wanted(config.min_samples))
     weight_N = np.ones(len(points_ND), dtype=np.int64)
     kinds = discover(Observations(points_ND, weight_N, config.min_samples, config.min_size), graph, setting)
     groups = [points_ND[kinds.label_N == kind] for kind in range(kinds.count)]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
-from agent.discovery import WANTED, Kinds, Setting, discover, one_kind, settled, smallest, together, without
+from agent.discovery import Kinds, Setting, discover, one_kind, settled, smallest, together, wanted, without
 from agent.graph import neighbour_graph
 from agent.observations import Observations
 from agent.propagation import INERTIA
@@ -24,7 +24,7 @@ SETTING = Setting(k=8, diffusion=4, selection="eom", min_cluster_size=0.6)
 def found(points_ND: Points, **options: Any) -> Kinds:
     """With every observation weighing 1."""
     seen = Observations(points_ND, np.ones(len(points_ND), dtype=np.int64), min_samples=5, min_size=5)
-    return discover(replace(seen, **options), neighbour_graph(points_ND, WANTED), SETTING)
+    return discover(replace(seen, **options), neighbour_graph(points_ND, wanted(5)), SETTING)
 
 
 def test_clouds_are_kinds_and_all_of_them_are_reached():

@@ -6,6 +6,7 @@ import argparse
 
 import pytest
 
+from agent.config import ClusterConfig
 from agent.space import unit
 from benchmarks.clustering import SETS, Stream, choice_of_window_s, worker_round_s
 from benchmarks.steps import measure
@@ -13,9 +14,10 @@ from benchmarks.steps import measure
 OPTIONS = argparse.Namespace(seed=0)
 
 
+@pytest.mark.parametrize("min_samples", [5, 15])
 @pytest.mark.parametrize(("data", "agreement"), [("separated", 1.0), ("overlapping", 0.96)])
-def test_a_grown_window_agrees(data: str, agreement: float) -> None:
-    stream = Stream(SETS[data](4_000, OPTIONS), 2_000, 2_000, seed=0)
+def test_a_grown_window_agrees(data: str, agreement: float, min_samples: int) -> None:
+    stream = Stream(SETS[data](4_000, OPTIONS), 2_000, ClusterConfig(window=2_000, min_samples=min_samples), seed=0)
     stream.first()
     for _ in range(2):
         stream.next()
@@ -26,7 +28,7 @@ def test_a_grown_window_agrees(data: str, agreement: float) -> None:
 
 
 def test_whole_rounds_of_the_process_are_timed() -> None:
-    options = argparse.Namespace(seed=0, window=1_000)
+    options = argparse.Namespace(seed=0, window=1_000, min_samples=5)
     assert worker_round_s(SETS["separated"](4_000, OPTIONS), 1_000, options) > 0
     assert choice_of_window_s(5_000, 1_000, seed=0) > 0
 
