@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
     parser.add_argument("--compile", action="store_true", help="torch.compile for student and teacher of all loops")
     parser.add_argument("--study", action="store_true", help="a table of what makes a step cheaper")
+    parser.add_argument("--only", default="", help="of the study what begins so; several with commas")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, as for the agent")
     parser.add_argument("--out", type=Path, default=None, help="a file to keep the result in")
     parser.add_argument("--json", action="store_true")
@@ -77,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = [f"device={options.device}", "learner.objective=simclr", *options.set]
     config = load_config(GPU if device.type == "cuda" else None, settings, environment={})
     if options.study:
-        result = studied(config, device, options.steps or STUDY_STEPS, quiet=options.json)
+        wanted = [variant for variant in VARIANTS if variant.name.startswith(tuple(options.only.split(",")))]
+        result = studied(config, device, options.steps or STUDY_STEPS, wanted, quiet=options.json)
     else:
         result = compared(config, device, options.steps or STEPS, compiled=options.compile)
     if options.out:
@@ -269,10 +271,12 @@ class Separate(Ours):
             super().__call__(steps)
 
 
-def studied(config: Config, device: torch.device, steps: int, *, quiet: bool) -> dict[str, Any]:
+def studied(
+    config: Config, device: torch.device, steps: int, variants: Sequence[Variant], *, quiet: bool
+) -> dict[str, Any]:
     """What is kept of a study; a line is printed as soon as it is known, unless `quiet`."""
     rows: list[dict[str, Any]] = []
-    for name, per_s, times in study(config, device, steps):
+    for name, per_s, times in study(config, device, steps, variants):
         if not quiet:
             print(f"{name:<22} {per_s:>8.3f} steps/s {times:>8.3f} times as fast", flush=True)
         known = not math.isnan(per_s)
@@ -283,7 +287,7 @@ def studied(config: Config, device: torch.device, steps: int, *, quiet: bool) ->
 
 
 def study(
-    config: Config, device: torch.device, steps: int, variants: Sequence[Variant] = VARIANTS
+    config: Config, device: torch.device, steps: int, variants: Sequence[Variant]
 ) -> Iterator[tuple[str, float, float]]:
     """Name, steps a second, and how many times as fast as the configuration as it is; nan where a variant fails."""
     replay = config.replay.model_copy(update={"capacity": 2 * config.ewc.fisher_samples})
