@@ -63,11 +63,24 @@ EVENTS_READ = 1_000
 
 
 class Agent:
-    """All the parts of one running agent, wired together."""
+    """All the parts of one running agent, wired together.
 
-    def __init__(self, config: Config, data: Path, url: str, engine: Engine, stop: threading.Event) -> None:
+    Args:
+        still_ours: raises where another agent has taken the database over (`storage.engine.sole_agent`).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Path,
+        url: str,
+        engine: Engine,
+        stop: threading.Event,
+        still_ours: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config = config
         self._stop = stop
+        self._still_ours = still_ours
         self._store = Store(engine)
         self._queries = Queries(engine)
         self._checkpoints = data / "checkpoints"
@@ -224,6 +237,7 @@ class Agent:
         now = time.monotonic()
         if now - self._beat_at < BEAT_S:
             return
+        self._still_ours()
         self._clusterer.check()
         at = datetime.now(UTC)
         clusterer = "down" if self._clusterer.gave_up else "running"

@@ -47,6 +47,7 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         ConfigError: the data directory was begun with another network; a camera can never work;
             pictures would be received from anybody.
         StorageError: it was begun with another database, or its database cannot be opened.
+        Superseded: another agent has taken the database over while this one was cut off from it.
     """
     for folder in config.folder.watch:
         if not folder.is_dir():
@@ -65,7 +66,7 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         require_same_database(url, data)
         engine = open_engine(url)
         stack.callback(engine.dispose)
-        stack.enter_context(sole_agent(engine))
+        still_ours = stack.enter_context(sole_agent(engine))
         migrate(engine)
         claim_network(engine, config)
         if url == default_url(data):  # a server's may hold the places of other machines
@@ -81,7 +82,7 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         share_cores()
         from agent.assembly import Agent
 
-        Agent(config, data, url, engine, stop).run(once)
+        Agent(config, data, url, engine, stop, still_ours).run(once)
     return 0
 
 

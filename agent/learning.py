@@ -25,7 +25,7 @@ class Learning:
     an agent that has nothing to learn never pays for it.
 
     Args:
-        build: loads the learner and goes on from its checkpoint; called in the thread, at most once.
+        build: loads the learner and goes on from its checkpoint; called in the thread, again only after it failed.
     """
 
     def __init__(self, config: LearnerConfig, queries: Queries, build: Callable[[], TrainWorker]) -> None:
@@ -75,7 +75,8 @@ class Learning:
                 self._worker.forget_what_is_gone()
             return False
         if self._failure is not None:
-            raise self._failure
+            failure, self._failure, self._thread = self._failure, None, None
+            raise failure
         if self._worker is not None:
             return self._worker.step(draining=draining)
         if self._thread is None and self._something_waits(None):

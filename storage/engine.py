@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
@@ -131,13 +131,25 @@ def reading(engine: Engine) -> Engine:
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(**postgresql.reading_options())
 
 
-def sole_agent(engine: Engine) -> AbstractContextManager[None]:
+def sole_agent(engine: Engine, name: str = "") -> AbstractContextManager[Callable[[], None]]:
     """The database is this agent's as long as the context lasts; of an SQLite file `storage.lock` makes sure.
+
+    Args:
+        name: of an agent that only takes pictures in, beside the one that learns; there is one of each name.
+
+    Returns:
+        Gives, on entering, what makes sure that it still is: it raises Superseded when another agent has taken it over.
 
     Raises:
         StoreLocked: on entering, when another agent has it.
     """
-    return nullcontext() if engine.dialect.name == "sqlite" else postgresql.sole_agent(engine)
+    if engine.dialect.name == "sqlite":
+        return nullcontext(_nothing)
+    return postgresql.sole_agent(engine, name)
+
+
+def _nothing() -> None:
+    """A file needs no session."""
 
 
 def pulse(connection: Connection) -> object:

@@ -13,6 +13,7 @@ from agent.config import Config
 from agent.daemon import claim_network
 from agent.sources.folder import FolderSource
 from storage.engine import database_url
+from storage.errors import Superseded
 from storage.queries import Queries
 from storage.store import Store
 from tests.pictures import tiny
@@ -72,6 +73,19 @@ def test_what_a_reader_kept_on_the_disk_is_removed_in_time(
     for clock[0] in (5.0, 10.0, 64.0, 66.0, 70.0):
         agent._beat(idle, idle)
     assert tried == [5.0, 66.0]
+
+
+def test_an_agent_whose_database_was_taken_over_ends_and_says_so(
+    data: Path, engine: Engine, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = agent_on(engine, data, config(watched))
+
+    def taken_over() -> None:
+        raise Superseded("another agent runs on it")
+
+    monkeypatch.setattr(agent, "_still_ours", taken_over)
+    with pytest.raises(Superseded):
+        agent.run(once=False)
 
 
 @pytest.mark.slow
