@@ -47,6 +47,11 @@ def database_url(data: Path) -> str:
     return _configured_url(data / "taxon.yaml") or default_url(data)
 
 
+def is_on_server(url: str) -> bool:
+    """Whether machines can share the database."""
+    return url.startswith(tuple(f"{spelling}://" for spelling in postgresql.SPELLINGS))
+
+
 def require_same_database(url: str, data: Path) -> None:
     """A data directory belongs to the database that it was begun with: its checkpoints count that one's pictures.
 
@@ -74,9 +79,23 @@ def _address(url: str) -> tuple[object, ...]:
     return parsed.host, parsed.port or postgresql.PORT, parsed.database
 
 
+def ingesting_as(data: Path) -> str:
+    """The name under which the agent of a data directory only takes pictures in; empty for one that learns.
+
+    Raises:
+        StorageError: `taxon.yaml` cannot be read.
+    """
+    return str(_effective(data / "taxon.yaml").get("ingest_as") or "")
+
+
 def _configured_url(path: Path) -> str:
+    section = _effective(path).get("storage")
+    return str(section.get("url") or "") if isinstance(section, dict) else ""
+
+
+def _effective(path: Path) -> dict[str, object]:
     if not path.is_file():
-        return ""
+        return {}
     import yaml
 
     try:
@@ -85,8 +104,7 @@ def _configured_url(path: Path) -> str:
         raise StorageError(
             f"{path} cannot be read ({_first_line(error)}); mend it, or remove it to use taxon.db"
         ) from error
-    section = effective.get("storage") if isinstance(effective, dict) else None
-    return str(section.get("url") or "") if isinstance(section, dict) else ""
+    return effective if isinstance(effective, dict) else {}
 
 
 def open_engine(url: str, *, read_only: bool = False) -> Engine:

@@ -125,6 +125,35 @@ def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine:
     assert store.begin_version("", {}) == half + 1
 
 
+def test_an_agent_that_only_takes_pictures_in_leaves_learning_and_sorting_to_the_other(
+    data: Path, engine: Engine, watched: Path
+) -> None:
+    (watched / "a.png").write_bytes(tiny(1))
+    learner = agent_on(engine, data, config(watched))
+    learner._pool.close()
+    learner._tell({"queue": 7})
+    store, queries = Store(engine), Queries(engine)
+    half = store.begin_version("", {})
+    gate = agent_on(engine, data, config(watched).model_copy(update={"ingest_as": "gate"}))
+    gate.run(once=True)
+    assert queries.building_version() == half
+    assert gate._clusterer.pid is None
+    assert queries.status().pending == 1
+    assert queries.state("queue") == 7
+    assert list(queries.present_uris(f"gate:{watched}")) == [f"gate:{watched}/a.png"]
+    sources: Any = queries.agent("gate")["sources"]
+    (source,) = sources
+    assert (source["name"], source["health"]) == (str(watched), "online")
+
+
+def test_outages_tell_on_which_machine(data: Path, engine: Engine, watched: Path) -> None:
+    gate = agent_on(engine, data, config(watched).model_copy(update={"ingest_as": "gate"}))
+    gate._pool.close()
+    gate._note("door", "offline", "no answer")
+    (event,) = gate._outages.take()
+    assert event.detail["source"] == "gate:door"
+
+
 def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: Engine, watched: Path) -> None:
     agent = agent_on(engine, data, config(watched))
     (guarded,) = agent._sources

@@ -346,6 +346,29 @@ def test_who_is_beyond_the_window_is_asked_between_rounds_and_after_a_restart(
     assert queries.said_members([one]).picture_N.tolist() == members[:10]
 
 
+def test_a_round_leaves_out_what_has_no_vectors_yet_and_takes_it_when_it_has(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    _, innate_ND = queries.innate(ids)
+    version = store.begin_version("", {})
+    store.add_embeddings(version, ids[:70], innate_ND[:70])
+    store.publish_version(version)
+    for _ in range(20):  # there is an end to it
+        if not worker.step(draining=True):
+            break
+    else:
+        raise AssertionError("rounds without anything new")
+    last = queries.last_clustering()
+    assert last is not None
+    assert (last.through_picture, queries.status().pending) == (ids[69], 10)
+    store.add_embeddings(version, ids[70:], innate_ND[70:])
+    while worker.step(draining=True):
+        pass
+    assert (queries.status().pending, queries.status().behind) == (0, 0)
+    assert len({kind.size for kind in queries.clusters()} - {0}) == 1, "forty each"
+
+
 def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, store: Store, queries: Queries) -> None:
     ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
     worker.step()
