@@ -380,16 +380,21 @@ def run_cluster_process(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(logs)
     _limit_threads(threads)
-    engine, patience = open_engine(url), Patience(stop.wait)
-    while _wanted(stop):
-        # a new one after each failure, since a round that was cut off leaves half of a state behind
-        if patience.attempt(partial(_work, _worker(engine, config, seed), engine, stop, drain)):
-            return
+    _work_on(open_engine(url), config, seed, stop, drain)
 
 
 def _wanted(stop: ProcessEvent) -> bool:
     agent = multiprocessing.parent_process()
     return not stop.is_set() and (agent is None or agent.is_alive())
+
+
+def _work_on(engine: Engine, config: ClusterConfig, seed: int, stop: ProcessEvent, drain: ProcessEvent) -> None:
+    """Work until told to stop, whatever the storage does meanwhile."""
+    patience = Patience(stop.wait)
+    while _wanted(stop):
+        # a new one after each failure, since a round that was cut off leaves half of a state behind
+        if patience.attempt(lambda: _work(_worker(engine, config, seed), engine, stop, drain)):
+            return
 
 
 def _work(worker: ClusterWorker, engine: Engine, stop: ProcessEvent, drain: ProcessEvent) -> None:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from agent import cluster_worker, observed
-from agent.cluster_worker import CHOICE, ClusterWorker, _work
+from agent.cluster_worker import CHOICE, ClusterWorker, _work, _work_on
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.inquiries import Inquiry, as_values
 from agent.partition import NONE, Partition
 from agent.voters import Voters
-from storage.errors import Outdated
+from storage.errors import Outdated, Unreachable
 from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
@@ -113,6 +113,24 @@ def test_who_has_nothing_to_do_asks_again_when_somebody_has_written_and_when_it_
     working.join(10)
     assert not working.is_alive()
     assert quiet.asked == [False, False, True]
+
+
+def test_a_server_that_is_away_is_waited_for_from_the_first_question_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, quiet = [Unreachable("no server")] * 2, Quiet()
+
+    def begin(*arguments: object) -> Quiet:
+        if failures:
+            raise failures.pop()
+        return quiet
+
+    monkeypatch.setattr("agent.patience.RETRY_S", (0.01,))
+    monkeypatch.setattr(cluster_worker, "_worker", begin)
+    stop, drain = threading.Event(), threading.Event()
+    drain.set()
+    _work_on(engine, CONFIG, 0, stop, drain)  # type: ignore[arg-type]
+    assert quiet.asked == [True]
 
 
 def test_what_the_clock_tells_is_asked_now_and_then(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
