@@ -152,6 +152,7 @@ class _Claim:
         self._engine = engine
         self._key = AGENT_LOCK + (1 + zlib.crc32(name.encode()) if name else 0)
         self._what = f"{place(engine.url)} as {name!r}" if name else place(engine.url)
+        self._remedy = "stop it, or take another" if name else "stop it, take another, or set ingest_as to work for it"
         self._connection: Connection | None = None
 
     def take(self) -> None:
@@ -159,7 +160,7 @@ class _Claim:
         if not self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({self._key})").scalar():
             holder, _ = self._holder(self._connection)
             self.close()
-            told = f"{self._what} belongs to a running agent ({holder}); stop it, or take another"
+            told = f"{self._what} belongs to a running agent ({holder}); {self._remedy}"
             raise _HeldBy(told, holder)
 
     def keep(self) -> None:

@@ -90,7 +90,7 @@ def test_a_second_agent_is_refused_by_name(url: str) -> None:
     one, other = open_engine(url), open_engine(url)
     with sole_agent(one):
         with (
-            pytest.raises(StoreLocked, match=r"belongs to a running agent \(taxon, pid \d+ on .+\)"),
+            pytest.raises(StoreLocked, match=r"belongs to a running agent \(taxon, pid \d+ on .+\).+ingest_as"),
             sole_agent(other),
         ):
             pass
