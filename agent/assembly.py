@@ -4,7 +4,8 @@
     cameras (own processes) -> inbox                      store <- clusterer (own process)
     push (HTTP, own thread) -> decode pool -> inbox
 
-The main thread trains, and looks at the stop flag between updates.
+The main thread trains, and looks at the stop flag between updates. An agent that only takes pictures in (`ingest_as`)
+is the left half of this: another one on the same database trains, sorts, and embeds under what was learned.
 """
 
 from __future__ import annotations
@@ -39,12 +40,13 @@ from agent.sources.camera import CameraSource
 from agent.sources.folder import FolderSource
 from agent.sources.guard import Guarded
 from agent.sources.outages import Outages, still_away
-from agent.sources.protocol import Source
+from agent.sources.protocol import Health, Source
 from agent.supervisor import GaveUp, Supervisor
-from agent.uri import FRAMES, PUSHED
+from agent.uri import FRAMES, PUSHED, on_machine
 from storage.queries import Queries
 from storage.records import EventType
 from storage.rows import EventRow
+from storage.states import INGESTING
 from storage.store import Store
 
 if TYPE_CHECKING:
@@ -63,20 +65,36 @@ EVENTS_READ = 1_000
 
 
 class Agent:
-    """All the parts of one running agent, wired together."""
+    """All the parts of one running agent, wired together.
 
-    def __init__(self, config: Config, data: Path, url: str, engine: Engine, stop: threading.Event) -> None:
+    Args:
+        still_ours: raises where another agent has taken the database over (`storage.engine.sole_agent`).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Path,
+        url: str,
+        engine: Engine,
+        stop: threading.Event,
+        still_ours: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config = config
         self._stop = stop
+        self._still_ours = still_ours
+        self._machine = config.ingest_as
         self._store = Store(engine)
         self._queries = Queries(engine)
+        self._catalogue = StoreCatalogue(self._store, self._queries, self._machine)
         self._checkpoints = data / "checkpoints"
-        self._abandon_unfinished()
+        if not self._machine:
+            self._abandon_unfinished()
         self._pool = DecodePool(config.decode, least_px=config.encoder.image_px)
         self._inbox = Inbox(config.inbox.capacity)
         self._outages = Outages(still_away((row.type, dict(row.detail)) for row in self._told()))
         sources: list[Source] = [*self._folders(data), *self._cameras(data), *self._pushed(data)]
-        self._sources = [Guarded(source, self._outages.note) for source in sources]
+        self._sources = [Guarded(source, self._note) for source in sources]
         spawn = multiprocessing.get_context("spawn")
         self._cluster_stop, self._cluster_drain = spawn.Event(), spawn.Event()
         job = (url, config.cluster, config.seed, config.threads.cluster, config.log)
@@ -87,24 +105,22 @@ class Agent:
         self._failures: list[Exception] = []
 
     def _folders(self, data: Path) -> list[FolderSource]:
-        catalogue = StoreCatalogue(self._store, self._queries)
         roots = [folder.resolve() for folder in self._config.folder.watch]
         exclude = (data.resolve(),)
         return [
             FolderSource(
-                root, str(root), self._config.folder, catalogue, self._pool, self._inbox, exclude=exclude,
-                note=self._outages.note,
+                root, str(root), self._config.folder, self._catalogue, self._pool, self._inbox, exclude=exclude,
+                note=self._note,
             )
             for root in roots
         ]  # fmt: skip
 
     def _cameras(self, data: Path) -> list[CameraSource]:
-        catalogue = StoreCatalogue(self._store, self._queries)
         return [
             CameraSource(
-                address, self._config.camera, self._config.decode, catalogue, self._pool, self._inbox,
+                address, self._config.camera, self._config.decode, self._catalogue, self._pool, self._inbox,
                 data.resolve() / FRAMES / address.name,
-                least_px=self._config.encoder.image_px, note=self._outages.note,
+                least_px=self._config.encoder.image_px, note=self._note,
             )
             for address in addresses(self._config.camera.watch, self._config.camera.snapshot.watch)
         ]  # fmt: skip
@@ -114,9 +130,11 @@ class Agent:
             return []
         from agent.sources.push import PushSource  # imports a web server
 
-        catalogue = StoreCatalogue(self._store, self._queries)
         folder = data.resolve() / PUSHED
-        return [PushSource(self._config.push, catalogue, self._pool, self._inbox, folder, note=self._outages.note)]
+        return [PushSource(self._config.push, self._catalogue, self._pool, self._inbox, folder, note=self._note)]
+
+    def _note(self, source: str, health: Health, detail: str) -> None:
+        self._outages.note(on_machine(self._machine, source), health, detail)
 
     def _told(self) -> list[EventRow]:
         """Events about sources, oldest first."""
@@ -140,7 +158,8 @@ class Agent:
         threads: list[threading.Thread] = []
         learning: Learning | None = None
         try:
-            self._clusterer.start()
+            if not self._machine:
+                self._clusterer.start()
             sources = [self._thread(source.drain if once else source.run, self._remember) for source in self._sources]
             threads += sources
             embedding, learning = self._load()
@@ -159,7 +178,10 @@ class Agent:
         encoder = build_encoder(self._config.encoder, self._config.seed).to(device)
         embedding = self._embed_worker(encoder, device)
         learning = Learning(
-            self._config.learner, self._queries, partial(self._train_worker, encoder, device, embedding)
+            self._config.learner,
+            self._queries,
+            partial(self._train_worker, encoder, device, embedding),
+            enabled=not self._machine,
         )
         log.info("watching", sources=[source.name for source in self._sources], device=str(device))
         return embedding, learning
@@ -185,9 +207,16 @@ class Agent:
         self._stop.set()
 
     def _embed_worker(self, encoder: Encoder, device: torch.device) -> EmbedWorker:
-        embedder = Embedder(encoder, published_tails(encoder, self._queries, self._checkpoints), device)
-        batch, share = self._config.inbox.batch, self._config.publish.archive_share
-        return EmbedWorker(self._inbox, embedder, self._store, self._queries, batch=batch, archive_share=share)
+        tails = {} if self._machine else published_tails(encoder, self._queries, self._checkpoints)
+        return EmbedWorker(
+            self._inbox,
+            Embedder(encoder, tails, device),
+            self._store,
+            self._queries,
+            batch=self._config.inbox.batch,
+            archive_share=self._config.publish.archive_share,
+            machine=self._machine,
+        )
 
     def _train_worker(self, encoder: Encoder, device: torch.device, embedding: EmbedWorker) -> TrainWorker:
         from agent.learner import Learner  # imports avalanche, so only where there is something to learn
@@ -214,22 +243,28 @@ class Agent:
         if learning.step(draining=drained):
             return
         if drained and learning.done and not embedding.building:
-            self._cluster_drain.set()
-            self._finished = self._clusterer.finished
-            if self._clusterer.gave_up:
-                raise GaveUp("the clusterer keeps dying, so pictures stay pending; its error stands above")
+            self._finished = bool(self._machine) or self._all_sorted(embedding)
         self._stop.wait(POLL_S)
+
+    def _all_sorted(self, embedding: EmbedWorker) -> bool:
+        """Tell the clusterer that nothing more comes; whether it is through."""
+        if not (self._cluster_drain.is_set() or embedding.behind):
+            self._cluster_drain.set()
+        if self._clusterer.gave_up:
+            raise GaveUp("the clusterer keeps dying, so pictures stay pending; its error stands above")
+        return self._clusterer.finished
 
     def _beat(self, embedding: EmbedWorker, learning: Learning) -> None:
         now = time.monotonic()
         if now - self._beat_at < BEAT_S:
             return
+        self._still_ours()
         self._clusterer.check()
-        at = datetime.now(UTC)
-        clusterer = "down" if self._clusterer.gave_up else "running"
-        seen_s = round(now - embedding.beat, 1)
-        beats = {"daemon": at.isoformat(), "embedding_s_ago": seen_s, "clusterer": clusterer}
-        self._tell({"heartbeats": beats, "queue": self._inbox.depth, "learner_debt": round(learning.debt_views)})
+        beats: dict[str, object] = {"daemon": datetime.now(UTC).isoformat()}
+        beats["embedding_s_ago"] = round(now - embedding.beat, 1)
+        if not self._machine:
+            beats["clusterer"] = "down" if self._clusterer.gave_up else "running"
+        self._tell({"heartbeats": beats, "queue": self._inbox.depth, **self._debt(learning)})
         self._beat_at = now  # not before: what could not be written is tried again
         if now - self._scrub_at >= SCRUB_S:
             self._scrub_at = now
@@ -246,7 +281,8 @@ class Agent:
              "observer": s.observer, "observer_why": s.observer_why}
             for s in self._sources
         ]  # fmt: skip
-        self._store.set_states({**states, "sources": sources})
+        said = {**states, "sources": sources}
+        self._store.set_states({f"{INGESTING}{self._machine}": said} if self._machine else said)
         events = self._outages.take()
         if events:
             self._store.add_events(events)
@@ -266,4 +302,7 @@ class Agent:
     def _say_goodbye(self, learning: Learning | None) -> None:
         if learning is not None:
             learning.save()
-        self._tell({} if learning is None else {"learner_debt": round(learning.debt_views)})
+        self._tell(self._debt(learning))
+
+    def _debt(self, learning: Learning | None) -> dict[str, object]:
+        return {} if learning is None or self._machine else {"learner_debt": round(learning.debt_views)}

@@ -120,17 +120,21 @@ class ClusterWorker:
         return self._map_maker is not None and self._map_maker.step(draining=draining)
 
     def _due(self, draining: bool) -> str | None:
-        last = self._queries.last_clustering()
-        waiting = self._queries.count_after(last.through_picture if last else 0)
+        last, version = self._queries.last_clustering(), self._queries.ready_version()
         if self._requested_after(last):
             return "requested"
-        if last and last.encoder_version != self._queries.ready_version():
+        if last and last.encoder_version != version:
             return "version"
+        waiting = self._waiting(last, self._queries.embedded_through(version))
         if waiting == 0:
             return self._idle_reason(draining) if last and self._unexamined(last) else None
         if waiting >= self._config.every:
             return "every"
         return self._news_reason(last, waiting) or self._idle_reason(draining)
+
+    def _waiting(self, last: ClusteringRow | None, through: int) -> int:
+        """Pictures since the last round, but for those that others stored and that have no vectors yet."""
+        return self._queries.count_after(last.through_picture if last else 0, through)
 
     def _unexamined(self, last: ClusteringRow) -> bool:
         """Whether kinds wait to be confirmed, which the last round did not look at closely enough to do it."""
@@ -164,8 +168,8 @@ class ClusterWorker:
         started = self._clock()
         base, shift = self._queries.revision(), self._queries.last_shift()
         last = self._queries.last_clustering()
-        through = self._queries.last_picture_id()
         version, idle = self._queries.ready_version(), reason in IDLE
+        through = self._queries.embedded_through(version)
         facts = self._queries.facts()
         leaders = leading(facts)
         ids_N = self._window(through, leaders)
@@ -173,7 +177,7 @@ class ClusterWorker:
         previous = {cluster.id: cluster for cluster in self._queries.living_clusters()}
         read = partial(self._read, version)
         partition = self._clusterer.fit(ids_N, read, version, before=before, leaders=leaders, examine=idle)
-        new_pictures = self._queries.count_after(last.through_picture if last else 0)
+        new_pictures = self._waiting(last, through)
         result = follow(
             previous,
             before,
@@ -287,7 +291,7 @@ class ClusterWorker:
         """Give arrivals the kind that their neighbours vote for, at once; without one they wait for the round."""
         if not self._kind_of or self._fit_version != self._queries.ready_version():
             return False
-        newest = self._queries.last_picture_id()
+        newest = self._queries.embedded_through(self._fit_version)
         if newest <= self._voted_through:
             return False
         votes = self._vote(np.arange(self._voted_through + 1, newest + 1, dtype=np.int64))
@@ -376,16 +380,21 @@ def run_cluster_process(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(logs)
     _limit_threads(threads)
-    engine, patience = open_engine(url), Patience(stop.wait)
-    while _wanted(stop):
-        # a new one after each failure, since a round that was cut off leaves half of a state behind
-        if patience.attempt(partial(_work, _worker(engine, config, seed), engine, stop, drain)):
-            return
+    _work_on(open_engine(url), config, seed, stop, drain)
 
 
 def _wanted(stop: ProcessEvent) -> bool:
     agent = multiprocessing.parent_process()
     return not stop.is_set() and (agent is None or agent.is_alive())
+
+
+def _work_on(engine: Engine, config: ClusterConfig, seed: int, stop: ProcessEvent, drain: ProcessEvent) -> None:
+    """Work until told to stop, whatever the storage does meanwhile."""
+    patience = Patience(stop.wait)
+    while _wanted(stop):
+        # a new one after each failure, since a round that was cut off leaves half of a state behind
+        if patience.attempt(lambda: _work(_worker(engine, config, seed), engine, stop, drain)):
+            return
 
 
 def _work(worker: ClusterWorker, engine: Engine, stop: ProcessEvent, drain: ProcessEvent) -> None:

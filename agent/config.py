@@ -361,6 +361,11 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, description="of every random generator")
     device: str = Field("auto", description="auto | cpu | cuda | cuda:N | mps")
+    ingest_as: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,39})?$",
+        description="a name of its own: only take pictures in, for the agent that learns on the same database",
+    )
     folder: FolderConfig = FolderConfig()
     camera: CameraConfig = CameraConfig()
     push: PushConfig = PushConfig()

@@ -22,9 +22,9 @@ from agent.logs import configure_logs
 from agent.settings import write_effective
 from agent.sources.protocol import SourceError
 from agent.uri import OURS, file_uri
-from storage.engine import default_url, open_engine, require_same_database, sole_agent
+from storage.engine import default_url, is_on_server, open_engine, require_same_database, sole_agent
 from storage.lock import DataLock
-from storage.migrate import migrate
+from storage.migrate import check_schema, migrate
 from storage.queries import BORN, Queries
 from storage.store import Store
 
@@ -43,16 +43,18 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
 
     Raises:
         SourceError: a watched folder or a video file is missing.
-        StoreLocked: another agent runs on this data directory, or on its database.
+        StoreLocked: another agent runs on this data directory, or on its database, or under its name.
         ConfigError: the data directory was begun with another network; a camera can never work;
             pictures would be received from anybody.
         StorageError: it was begun with another database, or its database cannot be opened.
+        Superseded: another agent has taken the database over while this one was cut off from it.
     """
     for folder in config.folder.watch:
         if not folder.is_dir():
             raise SourceError(f"{folder}: no such folder; make it, or watch another with --watch DIR")
     check_cameras(config.camera, once=once)
     check_push(config.push, once=once)
+    check_shared(config)
     data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(DataLock(data))
@@ -65,23 +67,26 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
         require_same_database(url, data)
         engine = open_engine(url)
         stack.callback(engine.dispose)
-        stack.enter_context(sole_agent(engine))
-        migrate(engine)
-        claim_network(engine, config)
+        still_ours = stack.enter_context(sole_agent(engine, config.ingest_as))
+        if config.ingest_as:
+            join_network(engine, config)
+        else:
+            migrate(engine)
+            claim_network(engine, config)
         if url == default_url(data):  # a server's may hold the places of other machines
             Store(engine).settle(file_uri(data.resolve()), OURS)
         write_effective(effective, data)  # what is refused above says nothing of these data
         if live:
             from agent.live import live_view
 
-            stack.enter_context(live_view(Queries(engine)))
+            stack.enter_context(live_view(Queries(engine), name=config.ingest_as))
         if stop.is_set():
             return 0
         # only now: a wrong folder or a held lock must be said at once, and torch takes seconds to import
         share_cores()
         from agent.assembly import Agent
 
-        Agent(config, data, url, engine, stop).run(once)
+        Agent(config, data, url, engine, stop, still_ours).run(once)
     return 0
 
 
@@ -93,6 +98,29 @@ def claim_network(engine: Engine, config: Config) -> None:
     """
     Store(engine).ensure_born(birth_of(config))
     require_same_birth(Queries(engine).version(BORN).config, config)
+
+
+def join_network(engine: Engine, config: Config) -> None:
+    """What is taken in is embedded as the agent that learns does it; it was there first.
+
+    Raises:
+        SchemaError, NotFound: no agent that learns has begun on this database, or one of another age.
+        ConfigError: it has another network.
+    """
+    check_schema(engine)
+    queries = Queries(engine)
+    queries.ready_version()
+    require_same_birth(queries.version(BORN).config, config)
+
+
+def check_shared(config: Config) -> None:
+    """What can be said before the database is opened.
+
+    Raises:
+        ConfigError: pictures would be taken in for nobody.
+    """
+    if config.ingest_as and not is_on_server(config.storage.url):
+        raise ConfigError("ingest_as takes pictures in for another agent; set storage.url to its PostgreSQL database")
 
 
 def check_cameras(config: CameraConfig, *, once: bool) -> None:

@@ -1,7 +1,8 @@
 """The seeing thread: frames from the inbox are embedded and stored; one transaction is the acknowledgement.
 
-The same thread builds a new encoder version in the gaps between arriving frames, since seeing has precedence, and
-embeds what lies beyond the window when it has nothing else to do. It knows nothing about training or kinds.
+The same thread builds a new encoder version in the gaps between arriving frames, since seeing has precedence, embeds
+what others stored, and what lies beyond the window when it has nothing else to do. It knows nothing about training or
+kinds.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from agent.catch_up import CatchUp
 from agent.embedder import Embedder
 from agent.frame import Frame, Origin, Rejected
 from agent.inbox import Inbox
+from agent.others import Others
 from agent.patience import Patience
 from agent.thumbnail import pixels_of
+from agent.uri import on_machine
 from storage.queries import Queries
 from storage.records import LocationRecord, PictureRecord, RejectionRecord, Vectors
 from storage.store import Store
@@ -38,6 +41,7 @@ class EmbedWorker:
     Args:
         batch: pictures embedded at a time.
         archive_share: of the time that pictures beyond the window may take; 0 leaves them as they are.
+        machine: whose files these are, where this worker only takes pictures in; vectors of versions are for another.
     """
 
     def __init__(
@@ -49,13 +53,16 @@ class EmbedWorker:
         *,
         batch: int,
         archive_share: float = 0.0,
+        machine: str = "",
     ) -> None:
         self._inbox = inbox
         self._embedder = embedder
         self._store = store
         self._queries = queries
         self._batch = batch
+        self._machine = machine
         self._catch_up = CatchUp(queries, self._embed_again, batch=batch, share=archive_share)
+        self._others = Others(queries, self._embed_again, batch=batch)
         self._lock = threading.Lock()
         self._order: tuple[int, nn.Module, NDArray[np.int64]] | None = None
         self._version: int | None = None
@@ -67,16 +74,25 @@ class EmbedWorker:
 
     def run(self, stop: threading.Event) -> None:
         """Loop until `stop`; what is left in the inbox is found again by the next scan."""
-        self._catch_up.begin(self._queries.ready_version())
+        if not self._machine:
+            self._persist(lambda: self._follow(self._queries.ready_version()), stop)
         while not stop.is_set():
             self.beat = time.monotonic()
-            items = self._inbox.take(self._batch, timeout_s=0.0 if self.building or self._catch_up.due else 0.2)
+            waits = self.building or self._others.due or self._catch_up.due
+            items = self._inbox.take(self._batch, timeout_s=0.0 if waits else 0.2)
             if items:
                 self._persist(partial(self.see, items), stop)
+            if self._others.due:
+                self._persist(self._others.step, stop)
             if self.building:
                 self._persist(self.build_some, stop)
             elif not items and self._catch_up.due:
                 self._persist(self._catch_up.step, stop)
+
+    def _follow(self, version: int) -> None:
+        """This version is the ready one now."""
+        self._others.begin(version)
+        self._catch_up.begin(version)
 
     def _persist(self, write: Callable[[], None], stop: threading.Event) -> None:
         """Repeat a write until the storage takes it: a full disk delays pictures, it does not lose them."""
@@ -94,8 +110,8 @@ class EmbedWorker:
         first = {id(frame) for frame in fresh}
         self._store.add(
             self._records(fresh),
-            repeats=[(frame.sha256, _location(frame.origin)) for frame in frames if id(frame) not in first],
-            rejections=[_rejection(item) for item in items if isinstance(item, Rejected)],
+            repeats=[(frame.sha256, self._location(frame.origin)) for frame in frames if id(frame) not in first],
+            rejections=[self._rejection(item) for item in items if isinstance(item, Rejected)],
         )
         self.stored += len(fresh)
         self._inbox.acknowledge(items)
@@ -111,16 +127,32 @@ class EmbedWorker:
                 thumbnail=frame.thumbnail,
                 innate_D=innate_ND[i],
                 learned_D={version: vectors_ND[i] for version, vectors_ND in learned.items()},
-                location=_location(frame.origin),
+                location=self._location(frame.origin),
             )
             for i, frame in enumerate(frames)
         ]
+
+    def _location(self, origin: Origin) -> LocationRecord:
+        uri, source = (on_machine(self._machine, name) for name in (origin.uri, origin.source))
+        if origin.stat is None:
+            return LocationRecord(uri, source)
+        return LocationRecord(uri, source, origin.stat.size_bytes, origin.stat.mtime_ns)
+
+    def _rejection(self, item: Rejected) -> RejectionRecord:
+        return RejectionRecord(
+            self._location(item.origin), item.sha256, item.origin.captured_at, item.reason, item.fatal
+        )
 
     # ---------------------------------------------------------------- a new version
 
     @property
     def building(self) -> bool:
         return self._order is not None or self._version is not None  # in this order: one becomes the other
+
+    @property
+    def behind(self) -> bool:
+        """Whether pictures that others stored wait for vectors of the ready version."""
+        return self._queries.embedded_through(self._queries.ready_version()) < self._queries.last_picture_id()
 
     def build(self, version: int, tail: nn.Module, window_N: NDArray[np.int64]) -> None:
         """Embed the window's pictures under `version`, whose row is `building`, then publish it.
@@ -149,7 +181,7 @@ class EmbedWorker:
         if self._queries.ready_version() != self._version:  # an attempt before this one may have got so far
             self._store.publish_version(self._version)
         self._embedder.keep_only(self._version)
-        self._catch_up.begin(self._version)
+        self._follow(self._version)
         log.info("encoder version published", version=self._version)
         self._version = None
 
@@ -180,14 +212,3 @@ class EmbedWorker:
         _, learned = self._embedder.embed([pixels_of(thumbnails[i], self._embedder.image_px) for i in ids])
         vectors_ND: Vectors = learned[version]
         self._store.add_embeddings(version, ids, vectors_ND)
-
-
-def _location(origin: Origin) -> LocationRecord:
-    stat = origin.stat
-    if stat is None:
-        return LocationRecord(origin.uri, origin.source)
-    return LocationRecord(origin.uri, origin.source, stat.size_bytes, stat.mtime_ns)
-
-
-def _rejection(item: Rejected) -> RejectionRecord:
-    return RejectionRecord(_location(item.origin), item.sha256, item.origin.captured_at, item.reason, item.fatal)

@@ -25,10 +25,14 @@ class Learning:
     an agent that has nothing to learn never pays for it.
 
     Args:
-        build: loads the learner and goes on from its checkpoint; called in the thread, at most once.
+        enabled: False where another agent learns.
+        build: loads the learner and goes on from its checkpoint; called in the thread, again only after it failed.
     """
 
-    def __init__(self, config: LearnerConfig, queries: Queries, build: Callable[[], TrainWorker]) -> None:
+    def __init__(
+        self, config: LearnerConfig, queries: Queries, build: Callable[[], TrainWorker], *, enabled: bool = True
+    ) -> None:
+        self.enabled = enabled and config.views_per_picture > 0
         self._config = config
         self._queries = queries
         self._build = build
@@ -36,10 +40,6 @@ class Learning:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._paused = PausedFlag(queries)
-
-    @property
-    def enabled(self) -> bool:
-        return self._config.views_per_picture > 0
 
     @property
     def debt_views(self) -> float:
@@ -75,7 +75,8 @@ class Learning:
                 self._worker.forget_what_is_gone()
             return False
         if self._failure is not None:
-            raise self._failure
+            failure, self._failure, self._thread = self._failure, None, None
+            raise failure
         if self._worker is not None:
             return self._worker.step(draining=draining)
         if self._thread is None and self._something_waits(None):

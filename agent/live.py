@@ -25,34 +25,38 @@ RECENT = 200
 
 
 @contextmanager
-def live_view(queries: Queries, console: Console | None = None) -> Iterator[None]:
-    """Show the view until the block ends; log lines of this process appear above it."""
-    with Live(get_renderable=lambda: _view(queries), refresh_per_second=1, console=console or Console()):
+def live_view(queries: Queries, console: Console | None = None, name: str = "") -> Iterator[None]:
+    """Show the view until the block ends; log lines of this process appear above it.
+
+    Args:
+        name: of an agent that only takes pictures in.
+    """
+    with Live(get_renderable=lambda: _view(queries, name), refresh_per_second=1, console=console or Console()):
         yield
 
 
-def _view(queries: Queries) -> RenderableType:
+def _view(queries: Queries, name: str) -> RenderableType:
     try:
-        return view(queries)
+        return view(queries, name)
     except (StorageError, SQLAlchemyError) as error:  # the view must outlive a locked or full disk
         return Text(f"the store does not answer: {error}", style="red")
 
 
-def view(queries: Queries) -> Group:
+def view(queries: Queries, name: str = "") -> Group:
     """What is known now, as something rich can draw."""
     events = queries.history(limit=RECENT)
     shown = [kind for kind in queries.clusters() if not kind.hidden]
-    return Group(_counts(queries), _kinds(shown, events), _events(events[-EVENTS:]))
+    return Group(_counts(queries, name), _kinds(shown, events), _events(events[-EVENTS:]))
 
 
-def _counts(queries: Queries) -> Text:
+def _counts(queries: Queries, name: str) -> Text:
     counts = queries.status()
     facts = {
         "pictures": counts.pictures,
         "pending": counts.pending,
         "unassigned": counts.unassigned,
         "rejected": counts.rejected,
-        "queue": queries.state("queue") or 0,
+        "queue": queries.agent(name).get("queue") or 0,
         "views to learn": queries.state("learner_debt") or 0,
         "encoder": counts.encoder_version or "-",
     }

@@ -6,6 +6,8 @@ import logging
 import sys
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.tracebacks import ExceptionDictTransformer
 
 from agent.config import LogConfig
 
@@ -35,6 +37,8 @@ def configure_logs(config: LogConfig) -> None:
 
 
 def _renderers(config: LogConfig) -> list[structlog.typing.Processor]:
+    """Tracebacks are told without the values of variables: logins and passwords are among them."""
     if config.format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(sort_keys=False, default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        return [tracebacks, structlog.processors.JSONRenderer(sort_keys=False, default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]

@@ -6,7 +6,7 @@ good enough. It is no sign that two pictures show one moment, because copying a 
 
 from __future__ import annotations
 
-from agent.uri import FRAMES
+from agent.uri import FRAMES, MACHINE_MARK
 from storage.rows import StoredPicture
 
 SAME_S = 0.001
@@ -19,6 +19,7 @@ def captured_s(picture: StoredPicture) -> float | None:
     if place is None:
         return None
     taken_s = picture.captured_at.timestamp()
-    if place.mtime_ns is None or f"/{FRAMES}/{place.source}/" in place.uri:
+    camera = place.source.rpartition(MACHINE_MARK)[2]
+    if place.mtime_ns is None or f"/{FRAMES}/{camera}/" in place.uri:
         return taken_s
     return taken_s if abs(taken_s - place.mtime_ns / 1e9) > SAME_S else None

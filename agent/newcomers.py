@@ -107,6 +107,7 @@ class Newcomers:
         self._encoder = build_encoder(*as_born(config, queries.version(BORN).config)).to(device)
         self._checkpoints = data / "checkpoints"
         self._queries = queries
+        self._machine = config.ingest_as
         self._tails = published_tails(self._encoder, queries, self._checkpoints)
         self._embedder = Embedder(self._encoder, self._tails, device)
 
@@ -139,7 +140,7 @@ class Newcomers:
         from agent.inbox import Inbox
 
         inbox = Inbox(len(frames))
-        worker = EmbedWorker(inbox, self._embedder, store, self._queries, batch=len(frames))
+        worker = EmbedWorker(inbox, self._embedder, store, self._queries, batch=len(frames), machine=self._machine)
         for frame in frames:
             inbox.put(frame, threading.Event())
         worker.see(inbox.take(len(frames), timeout_s=0))

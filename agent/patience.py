@@ -1,5 +1,7 @@
 """Work on the storage that waits while the storage cannot be written: a full disk delays, and loses nothing.
 
+Nor does a server that is started again.
+
 It knows nothing about what the work is.
 """
 
@@ -43,11 +45,17 @@ class Patience:
                 raise
             wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
             self._failures += 1
-            log.error("cannot write to the storage; is the disk full?", error=_line(error), retry_in_s=wait_s)
+            log.error(_told(error), error=_line(error), retry_in_s=wait_s)
             self._wait(wait_s)
             return False
         self._failures = 0
         return True
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, Unreachable) or getattr(error, "connection_invalidated", False):
+        return "the storage does not answer"
+    return "cannot write to the storage; is the disk full?"
 
 
 def _line(error: Exception) -> str:

@@ -13,6 +13,8 @@ FRAMES = "frames"
 PUSHED = "pushed"
 """Folder of the data directory for what was sent to us."""
 
+MACHINE_MARK = ":"
+
 OURS = (FRAMES, PUSHED)
 """Where the only pictures lie whose files are ours to delete."""
 
@@ -20,6 +22,19 @@ OURS = (FRAMES, PUSHED)
 def file_uri(path: str | Path) -> str:
     r"""The path as text; bytes that are not UTF-8 become `\xNN`, since a lone surrogate fits no database."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def on_machine(machine: str, name: str) -> str:
+    """A place or a source as the database knows it: of a machine that has a name, `gate:/in/a.jpg`.
+
+    Paths mean something else on every machine. Only the agent that learns has them to itself, and writes them plainly.
+    """
+    return f"{machine}{MACHINE_MARK}{name}" if machine else name
+
+
+def here(machine: str, name: str) -> str:
+    """What `on_machine` was given."""
+    return name.removeprefix(on_machine(machine, ""))
 
 
 def frame_uri(uri: str, number: int) -> str:

@@ -14,8 +14,10 @@ from sqlalchemy import ColumnElement, and_, func, select
 
 from storage.reader import Reader
 from storage.records import Vectors
+from storage.revisions import last_cursor
 from storage.schema import embeddings, innate, pictures
 from storage.vectors import stack
+from storage.versions import BORN
 
 PAGE = 2_048
 
@@ -57,6 +59,19 @@ class ArchiveQueries(Reader):
             between = embeddings.c.picture_id.between(ids[0], ids[-1])
             have = set(connection.execute(of_version.where(between)).scalars())
         return np.array([i for i in ids if i not in have], dtype=np.int64), ids[-1]
+
+    def embedded_through(self, version: int) -> int:
+        """The id up to which all pictures that came after the last round have a vector of the version."""
+        has = select(embeddings.c.picture_id).where(
+            embeddings.c.version == version, embeddings.c.picture_id == pictures.c.id
+        )
+        with self._moment() as connection:
+            newest = connection.execute(select(func.max(pictures.c.id))).scalar() or 0
+            if version == BORN:
+                return newest
+            later = select(func.min(pictures.c.id)).where(pictures.c.id > last_cursor(connection), ~has.exists())
+            lacking = connection.execute(later).scalar()
+        return newest if lacking is None else lacking - 1
 
     def spread(self, version: int, count: int = PAGE) -> Page:
         """A page of pictures from the whole archive, evenly spread over the order in which they arrived."""

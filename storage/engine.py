@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
@@ -47,6 +47,11 @@ def database_url(data: Path) -> str:
     return _configured_url(data / "taxon.yaml") or default_url(data)
 
 
+def is_on_server(url: str) -> bool:
+    """Whether machines can share the database."""
+    return url.startswith(tuple(f"{spelling}://" for spelling in postgresql.SPELLINGS))
+
+
 def require_same_database(url: str, data: Path) -> None:
     """A data directory belongs to the database that it was begun with: its checkpoints count that one's pictures.
 
@@ -74,9 +79,23 @@ def _address(url: str) -> tuple[object, ...]:
     return parsed.host, parsed.port or postgresql.PORT, parsed.database
 
 
+def ingesting_as(data: Path) -> str:
+    """The name under which the agent of a data directory only takes pictures in; empty for one that learns.
+
+    Raises:
+        StorageError: `taxon.yaml` cannot be read.
+    """
+    return str(_effective(data / "taxon.yaml").get("ingest_as") or "")
+
+
 def _configured_url(path: Path) -> str:
+    section = _effective(path).get("storage")
+    return str(section.get("url") or "") if isinstance(section, dict) else ""
+
+
+def _effective(path: Path) -> dict[str, object]:
     if not path.is_file():
-        return ""
+        return {}
     import yaml
 
     try:
@@ -85,8 +104,7 @@ def _configured_url(path: Path) -> str:
         raise StorageError(
             f"{path} cannot be read ({_first_line(error)}); mend it, or remove it to use taxon.db"
         ) from error
-    section = effective.get("storage") if isinstance(effective, dict) else None
-    return str(section.get("url") or "") if isinstance(section, dict) else ""
+    return effective if isinstance(effective, dict) else {}
 
 
 def open_engine(url: str, *, read_only: bool = False) -> Engine:
@@ -131,13 +149,25 @@ def reading(engine: Engine) -> Engine:
     return engine if engine.dialect.name == "sqlite" else engine.execution_options(**postgresql.reading_options())
 
 
-def sole_agent(engine: Engine) -> AbstractContextManager[None]:
+def sole_agent(engine: Engine, name: str = "") -> AbstractContextManager[Callable[[], None]]:
     """The database is this agent's as long as the context lasts; of an SQLite file `storage.lock` makes sure.
+
+    Args:
+        name: of an agent that only takes pictures in, beside the one that learns; there is one of each name.
+
+    Returns:
+        Gives, on entering, what makes sure that it still is: it raises Superseded when another agent has taken it over.
 
     Raises:
         StoreLocked: on entering, when another agent has it.
     """
-    return nullcontext() if engine.dialect.name == "sqlite" else postgresql.sole_agent(engine)
+    if engine.dialect.name == "sqlite":
+        return nullcontext(_nothing)
+    return postgresql.sole_agent(engine, name)
+
+
+def _nothing() -> None:
+    """A file needs no session."""
 
 
 def pulse(connection: Connection) -> object:

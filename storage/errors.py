@@ -3,6 +3,7 @@
 StorageError            exit code 3, where nothing else is said
   SchemaError           the database is of another age than this program
   StoreLocked           someone else holds it
+  Superseded            someone else has taken it over
   Unreachable           its server does not let us in
   NotFound              there is no such picture, kind, version, database
   Refused               what a person asked for makes no sense as things stand; exit code 2
@@ -24,6 +25,10 @@ class SchemaError(StorageError):
 
 class StoreLocked(StorageError):
     """Another process holds the database or the data directory."""
+
+
+class Superseded(StorageError):
+    """Another agent has taken the database over while this one was cut off from it."""
 
 
 class Unreachable(StorageError):

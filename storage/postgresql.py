@@ -8,33 +8,42 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from storage.errors import StorageError, StoreLocked, Unreachable
+from storage.errors import StorageError, StoreLocked, Superseded, Unreachable
 
 DRIVER = "postgresql+psycopg"
 SPELLINGS = ("postgresql", "postgres", DRIVER)
 PORT = 5432
 CONNECT_S = 10
-KEEPALIVE_S = 60
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A peer that has vanished is noticed within a minute, by both ends: what it holds would hold up others for hours."""
+IDLE_S = 60
+"""A writer that falls silent within a transaction, as one that was suspended does, loses it after so long."""
+NAME_LENGTH = 63
+"""So many bytes of a session's name are kept by the server."""
 WRITERS_LOCK = 0x7461786F6E
 """Key of the advisory lock of whoever writes: "taxon" in ASCII."""
 PULSE = "SELECT txid_current_snapshot()::text"
 """Which transactions have ended: different after each that wrote."""
 AGENT_LOCK = WRITERS_LOCK + 1
-"""Key of the advisory lock of the agent, held as long as it runs."""
+"""Key of the advisory lock of the agent, held as long as it runs; those of agents with names follow."""
 
-LOCK_NOT_AVAILABLE, READ_ONLY, NOT_ALLOWED = "55P03", "25006", "42501"
+BROKEN = (SQLAlchemyError, StorageError)
+"""What anything fails with on a connection that is gone."""
+LOCK_NOT_AVAILABLE, READ_ONLY, NOT_ALLOWED, FELL_SILENT = "55P03", "25006", "42501", "25P03"
 
 HOLDER = text(
-    "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+    "SELECT a.application_name AS name, a.pid = pg_backend_pid() AS ours"
+    " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
     " WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :high AND l.objid = :low AND l.objsubid = 1"
     " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
@@ -48,10 +57,10 @@ def open_server(url: URL, *, read_only: bool, busy_s: float) -> Engine:
         busy_s: how long a writer waits for another one.
     """
     ours: dict[str, object] = {
-        "application_name": f"taxon, pid {os.getpid()} on {socket.gethostname()}",
+        "application_name": _session_name(),
         "connect_timeout": CONNECT_S,
-        "keepalives_idle": KEEPALIVE_S,
         "client_encoding": "utf8",
+        **KEEPALIVES,
     }
     engine = create_engine(
         url.set(drivername=DRIVER),
@@ -63,7 +72,10 @@ def open_server(url: URL, *, read_only: bool, busy_s: float) -> Engine:
 
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get("taxon_writes", False):
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(busy_s * 1000)}")
+            connection.exec_driver_sql(
+                f"SELECT set_config('lock_timeout', '{round(busy_s * 1000)}', true),"
+                f" set_config('idle_in_transaction_session_timeout', '{round(IDLE_S * 1000)}', true)"
+            )
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
     event.listen(engine, "connect", _prepare)
@@ -71,10 +83,16 @@ def open_server(url: URL, *, read_only: bool, busy_s: float) -> Engine:
     return engine
 
 
+def _session_name() -> str:
+    return f"taxon, pid {os.getpid()} on {socket.gethostname()}"
+
+
 def _prepare(connection: Any, entry: ConnectionPoolEntry) -> None:
     """Times come back in UTC: in a zone west of it, the first day that Python knows would lie before the first."""
     connection.autocommit = True
     connection.execute("SET timezone TO 'UTC'")
+    for name, value in KEEPALIVES.items():
+        connection.execute(f"SET tcp_{name} TO {value}")
     connection.autocommit = False
 
 
@@ -109,22 +127,75 @@ def require_unicode(connection: Connection) -> None:
 
 
 @contextmanager
-def sole_agent(engine: Engine) -> Iterator[None]:
-    """The database is this process's as long as the context lasts, or until the connection breaks.
+def sole_agent(engine: Engine, name: str = "") -> Iterator[Callable[[], None]]:
+    """The database is this process's as long as the context lasts, or the name, of those that only take pictures in.
+
+    Yields:
+        To be called every now and then: it takes the lock again where the connection broke, with which it ends.
+            It raises Superseded when another agent has it by then.
 
     Raises:
         StoreLocked: an agent runs on it, here or on another machine.
     """
-    with _at_once(engine) as connection:
-        if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({AGENT_LOCK})").scalar():
-            key = {"high": AGENT_LOCK >> 32, "low": AGENT_LOCK & 0xFFFFFFFF}
-            holder = connection.execute(HOLDER, key).scalar() or "unknown"
-            raise StoreLocked(f"{place(engine.url)} belongs to a running agent ({holder}); stop it, or take another")
+    claim = _Claim(engine, name)
+    claim.take()
+    try:
+        yield claim.keep
+    finally:
+        claim.close()
+
+
+class _Claim:
+    """An advisory lock of a session of its own."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._key = AGENT_LOCK + (1 + zlib.crc32(name.encode()) if name else 0)
+        self._what = f"{place(engine.url)} as {name!r}" if name else place(engine.url)
+        self._remedy = "stop it, or take another" if name else "stop it, take another, or set ingest_as to work for it"
+        self._connection: Connection | None = None
+
+    def take(self) -> None:
+        self._connection = _at_once(self._engine)
+        if not self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({self._key})").scalar():
+            holder, _ = self._holder(self._connection)
+            self.close()
+            told = f"{self._what} belongs to a running agent ({holder}); {self._remedy}"
+            raise _HeldBy(told, holder)
+
+    def keep(self) -> None:
+        with suppress(*BROKEN):
+            if self._connection is not None and self._holder(self._connection)[1]:
+                return
+        self.close()
         try:
-            yield
-        finally:
-            with suppress(DBAPIError):  # a connection that broke has given it back
-                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({AGENT_LOCK})")
+            self.take()
+        except _HeldBy as error:
+            if error.holder == _session_name()[:NAME_LENGTH]:  # our own old session, whose end the server will notice
+                raise
+            raise Superseded(f"{error}; this agent was cut off from it, and ends") from None
+
+    def _holder(self, connection: Connection) -> tuple[str, bool]:
+        """The name of the session that has it, and whether that is this one."""
+        key = {"high": self._key >> 32, "low": self._key & 0xFFFFFFFF}
+        row = connection.execute(HOLDER, key).first()
+        return (row.name, row.ours) if row else ("unknown", False)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        with suppress(*BROKEN):  # and has given it back
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({self._key})")
+        connection.close()
+
+
+class _HeldBy(StoreLocked):
+    """Another session has the lock; `holder` is its name."""
+
+    def __init__(self, told: str, holder: str) -> None:
+        super().__init__(told)
+        self.holder = holder
 
 
 # -------------------------------------------------------------------------- errors
@@ -146,6 +217,8 @@ def translated(context: ExceptionContext) -> StorageError | None:
     state = getattr(error, "sqlstate", None)
     if state == LOCK_NOT_AVAILABLE:
         return StoreLocked(f"{where} is locked by another program; close it and try again")
+    if state == FELL_SILENT:
+        return StoreLocked(f"{where} has ended a transaction that was silent for {IDLE_S} s; try again")
     if state == READ_ONLY:
         return StorageError(f"{where} may not be written: {_reason(error)}; give storage.url of the primary server")
     if state == NOT_ALLOWED:

@@ -121,10 +121,12 @@ class Queries(Answers, ArchiveQueries, StandingQueries):
         with self._moment() as connection:
             return connection.execute(select(func.max(pictures.c.id))).scalar() or 0
 
-    def count_after(self, picture_id: int) -> int:
-        """How many pictures came after a cursor."""
+    def count_after(self, picture_id: int, through: int | None = None) -> int:
+        """How many pictures came after a cursor, or after it and up to another one."""
+        query = select(func.count()).select_from(pictures).where(pictures.c.id > picture_id)
+        if through is not None:
+            query = query.where(pictures.c.id <= through)
         with self._moment() as connection:
-            query = select(func.count()).select_from(pictures).where(pictures.c.id > picture_id)
             return connection.execute(query).scalar_one()
 
     def window_keys(self, after: int = 0) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

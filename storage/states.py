@@ -20,6 +20,9 @@ RECLUSTER = "recluster_requested"
 BEYOND = "beyond"
 """Key of whose members beyond the window are still to be asked where they belong (`agent.inquiries`)."""
 
+INGESTING = "ingesting:"
+"""Beginning of the keys under which agents that only take pictures in say how they are, before their names."""
+
 SCRUB = "scrub_due"
 """Key of the event since which bytes of forgotten pictures may lie in the database's files; None once they are gone."""
 
@@ -29,6 +32,12 @@ def put(connection: Connection, key: str, value: object, at: datetime) -> None:
     known = connection.execute(update(state).where(state.c.key == key).values(value=value, at=at))
     if known.rowcount == 0:
         connection.execute(insert(state).values(key=key, value=value, at=at))
+
+
+def beginning(connection: Connection, key: str) -> dict[str, object]:
+    """Values under keys that begin so, by what follows."""
+    rows = connection.execute(select(state.c.key, state.c.value).where(state.c.key.startswith(key, autoescape=True)))
+    return {row.key.removeprefix(key): row.value for row in rows}
 
 
 def read(connection: Connection, key: str) -> object | None:

@@ -67,11 +67,28 @@ class Server:
 
     port: int
     home: Path
+    programs: Path = Path()
+    process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(default_factory=count)
     _empty: list[str] = field(default_factory=list)
 
     def url(self, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
         return f"postgresql+psycopg://{user}:{password.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        """End sessions, then the server ("fast")."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def start(self) -> None:
+        """Start it again, on the same port."""
+        self.process, _ = _start(self.programs, self.home, _unprivileged(), self.port)
 
     @contextmanager
     def database(self, options: str = "") -> Iterator[str]:
@@ -123,15 +140,11 @@ def running(programs: Path) -> Iterator[Server]:
                 shutil.chown(path, user)
         _initialise(programs, home, user)
         process, port = _start(programs, home, user)
+        server = Server(port, home, programs, process)
         try:
-            yield Server(port, home)
+            yield server
         finally:
-            process.send_signal(signal.SIGINT)  # "fast": ends sessions
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            server.stop()
 
 
 def _unprivileged() -> str | None:
@@ -151,14 +164,16 @@ def _initialise(programs: Path, home: Path, user: str | None) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _start(programs: Path, home: Path, user: str | None) -> tuple[subprocess.Popen[bytes], int]:
+def _start(
+    programs: Path, home: Path, user: str | None, port: int | None = None
+) -> tuple[subprocess.Popen[bytes], int]:
     settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
     # with the tests killed, it would stay for ever
     setpriv = shutil.which("setpriv")
     dies_with_us: list[str | Path] = [setpriv, "--pdeathsig", "INT"] if setpriv else []
     log = home / "log"
     for _ in range(TRIES):
-        port = _free_port()
+        port = port or _free_port()
         command = [*dies_with_us, programs / "postgres", "-D", home / "data", "-p", str(port), *settings]
         with log.open("wb") as out:
             process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **_as(user))

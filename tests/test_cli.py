@@ -277,6 +277,16 @@ def test_status_of_a_living_agent(call: Call, own: Path) -> None:
     assert call("status", "--data", str(own), "--json").json()["daemon"] == "stopped"
 
 
+def test_status_of_an_agent_that_only_takes_pictures_in(call: Call, own: Path) -> None:
+    (own / "taxon.yaml").write_text("ingest_as: gate\n")
+    store = Store(open_engine(database_url(own)))
+    store.set_states({"queue": 3, "ingesting:gate": {"queue": 5}, "ingesting:yard": {"queue": 0}})
+    with DataLock(own):
+        facts = call("status", "--data", str(own), "--json").json()
+    assert (facts["queue"], facts["sources"]) == (5, [])
+    assert facts["ingesting"] == {"gate": {"queue": 5}, "yard": {"queue": 0}}
+
+
 def test_clusters_now_and_then(call: Call, filled: Path) -> None:
     now = call("clusters", "--data", str(filled), "--json").json()
     assert [(kind["id"], kind["size"], kind["parents"]) for kind in now] == [(1, 3, []), (2, 3, [1])]
@@ -585,6 +595,16 @@ def test_a_file_of_ours_is_forgotten_where_the_data_directory_was_moved_to(call:
     moved = own.rename(own.with_name("moved"))
     assert call("forget", sha(0), "--data", str(moved)).code == 0
     assert not (moved / kept).exists()
+
+
+def test_a_file_that_is_ours_on_this_machine_is_forgotten_with_its_picture(call: Call, own: Path) -> None:
+    (own / "taxon.yaml").write_text("ingest_as: gate\n")
+    kept = kept_file(own)
+    engine = open_engine(database_url(own))
+    Store(engine).add([], repeats=[(sha(0), LocationRecord(f"gate:{kept.resolve()}", "gate:push"))])
+    engine.dispose()
+    assert call("forget", sha(0), "--data", str(own)).code == 0
+    assert not kept.exists()
 
 
 def kept_file(data: Path) -> Path:

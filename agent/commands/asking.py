@@ -31,15 +31,16 @@ def status(data: Data = DATA, as_json: Json = False) -> None:
 
 def status_facts(queries: Answers, data: Path) -> dict[str, object]:
     """Counts from the store, and what the agent last said of itself."""
+    from storage.engine import ingesting_as
     from storage.lock import holder
 
-    counts = queries.status()
+    counts, said = queries.status(), queries.agent(ingesting_as(data))
     pid = holder(data)
     alive = "paused" if queries.paused() else "running"
     return {
         "daemon": "stopped" if pid is None else alive,
         "pid": pid,
-        "queue": 0 if pid is None else queries.state("queue") or 0,
+        "queue": 0 if pid is None else said.get("queue") or 0,
         "pictures": counts.pictures,
         "pending": counts.pending,
         "rejected": counts.rejected,
@@ -50,8 +51,9 @@ def status_facts(queries: Answers, data: Path) -> dict[str, object]:
         "clustering_id": counts.clustering_id,
         "behind": counts.behind,
         "kinds": dict(counts.clusters),
-        "sources": queries.state("sources") or [],
-        "heartbeats": queries.state("heartbeats") or {},
+        "sources": said.get("sources") or [],
+        "heartbeats": said.get("heartbeats") or {},
+        "ingesting": queries.ingesting(),
     }
 
 

@@ -12,7 +12,7 @@ import typer
 from agent.commands.doors import writing
 from agent.commands.options import DATA, Data, Json, person
 from agent.commands.output import print_json
-from agent.uri import OURS, file_uri
+from agent.uri import OURS, file_uri, on_machine
 
 NEW = "new"
 STILL_READ = (
@@ -83,10 +83,11 @@ def split(cluster_id: Kind, shas: Shas, data: Data = DATA, as_json: Json = False
 
 def forget(shas: Shas, data: Data = DATA, as_json: Json = False) -> None:
     """Remove pictures for good: rows, thumbnail, embeddings, what we kept of it, the learner's memory. No undo."""
+    from storage.engine import ingesting_as
     from storage.home import HOME
 
     with writing(data) as (store, queries):
-        home = str(queries.state(HOME) or file_uri(data.resolve()))
+        home = str(queries.state(HOME) or on_machine(ingesting_as(data), file_uri(data.resolve())))
         _unlink_ours(queries.places(shas), home, data)  # first: whatever fails, `forget` can be repeated
         event = store.forget(shas, person())
         scrubbed = store.scrub()

@@ -13,6 +13,7 @@ from agent.config import Config
 from agent.daemon import claim_network
 from agent.sources.folder import FolderSource
 from storage.engine import database_url
+from storage.errors import Superseded
 from storage.queries import Queries
 from storage.store import Store
 from tests.pictures import tiny
@@ -74,6 +75,19 @@ def test_what_a_reader_kept_on_the_disk_is_removed_in_time(
     assert tried == [5.0, 66.0]
 
 
+def test_an_agent_whose_database_was_taken_over_ends_and_says_so(
+    data: Path, engine: Engine, watched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = agent_on(engine, data, config(watched))
+
+    def taken_over() -> None:
+        raise Superseded("another agent runs on it")
+
+    monkeypatch.setattr(agent, "_still_ours", taken_over)
+    with pytest.raises(Superseded):
+        agent.run(once=False)
+
+
 @pytest.mark.slow
 def test_a_source_that_cannot_be_drained_stops_no_other_and_is_told_in_the_end(
     data: Path, engine: Engine, tmp_path: Path, watched: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,6 +123,35 @@ def test_a_version_that_a_crash_left_half_built_is_abandoned(data: Path, engine:
     assert queries.building_version() is None
     assert queries.ready_version() == 1
     assert store.begin_version("", {}) == half + 1
+
+
+def test_an_agent_that_only_takes_pictures_in_leaves_learning_and_sorting_to_the_other(
+    data: Path, engine: Engine, watched: Path
+) -> None:
+    (watched / "a.png").write_bytes(tiny(1))
+    learner = agent_on(engine, data, config(watched))
+    learner._pool.close()
+    learner._tell({"queue": 7})
+    store, queries = Store(engine), Queries(engine)
+    half = store.begin_version("", {})
+    gate = agent_on(engine, data, config(watched).model_copy(update={"ingest_as": "gate"}))
+    gate.run(once=True)
+    assert queries.building_version() == half
+    assert gate._clusterer.pid is None
+    assert queries.status().pending == 1
+    assert queries.state("queue") == 7
+    assert list(queries.present_uris(f"gate:{watched}")) == [f"gate:{watched}/a.png"]
+    sources: Any = queries.agent("gate")["sources"]
+    (source,) = sources
+    assert (source["name"], source["health"]) == (str(watched), "online")
+
+
+def test_outages_tell_on_which_machine(data: Path, engine: Engine, watched: Path) -> None:
+    gate = agent_on(engine, data, config(watched).model_copy(update={"ingest_as": "gate"}))
+    gate._pool.close()
+    gate._note("door", "offline", "no answer")
+    (event,) = gate._outages.take()
+    assert event.detail["source"] == "gate:door"
 
 
 def test_status_is_told_how_each_folder_is_observed_and_why(data: Path, engine: Engine, watched: Path) -> None:

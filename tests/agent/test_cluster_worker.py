@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from agent import cluster_worker, observed
-from agent.cluster_worker import CHOICE, ClusterWorker, _work
+from agent.cluster_worker import CHOICE, ClusterWorker, _work, _work_on
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.inquiries import Inquiry, as_values
 from agent.partition import NONE, Partition
 from agent.voters import Voters
-from storage.errors import Outdated
+from storage.errors import Outdated, Unreachable
 from storage.queries import Queries
 from storage.records import Event, EventType, PictureRecord
 from storage.states import RECLUSTER, VOTERS
@@ -113,6 +113,24 @@ def test_who_has_nothing_to_do_asks_again_when_somebody_has_written_and_when_it_
     working.join(10)
     assert not working.is_alive()
     assert quiet.asked == [False, False, True]
+
+
+def test_a_server_that_is_away_is_waited_for_from_the_first_question_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, quiet = [Unreachable("no server")] * 2, Quiet()
+
+    def begin(*arguments: object) -> Quiet:
+        if failures:
+            raise failures.pop()
+        return quiet
+
+    monkeypatch.setattr("agent.patience.RETRY_S", (0.01,))
+    monkeypatch.setattr(cluster_worker, "_worker", begin)
+    stop, drain = threading.Event(), threading.Event()
+    drain.set()
+    _work_on(engine, CONFIG, 0, stop, drain)  # type: ignore[arg-type]
+    assert quiet.asked == [True]
 
 
 def test_what_the_clock_tells_is_asked_now_and_then(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +362,29 @@ def test_who_is_beyond_the_window_is_asked_between_rounds_and_after_a_restart(
     while restarted.step():
         pass
     assert queries.said_members([one]).picture_N.tolist() == members[:10]
+
+
+def test_a_round_leaves_out_what_has_no_vectors_yet_and_takes_it_when_it_has(
+    worker: ClusterWorker, store: Store, queries: Queries
+) -> None:
+    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
+    _, innate_ND = queries.innate(ids)
+    version = store.begin_version("", {})
+    store.add_embeddings(version, ids[:70], innate_ND[:70])
+    store.publish_version(version)
+    for _ in range(20):  # there is an end to it
+        if not worker.step(draining=True):
+            break
+    else:
+        raise AssertionError("rounds without anything new")
+    last = queries.last_clustering()
+    assert last is not None
+    assert (last.through_picture, queries.status().pending) == (ids[69], 10)
+    store.add_embeddings(version, ids[70:], innate_ND[70:])
+    while worker.step(draining=True):
+        pass
+    assert (queries.status().pending, queries.status().behind) == (0, 0)
+    assert len({kind.size for kind in queries.clusters()} - {0}) == 1, "forty each"
 
 
 def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, store: Store, queries: Queries) -> None:

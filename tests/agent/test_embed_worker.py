@@ -90,6 +90,44 @@ def test_a_known_picture_is_not_embedded_again(worker: EmbedWorker, inbox: Inbox
     assert set(queries.present_uris("in")) == {"/in/1.jpg", "/in/moved.jpg"}
 
 
+def test_who_only_takes_pictures_in_says_on_which_machine_they_lie_and_embeds_under_no_version(
+    inbox: Inbox, embedder: Any, store: Store, queries: Queries
+) -> None:
+    worker = EmbedWorker(inbox, embedder, store, queries, batch=4, machine="gate")
+    worker.see(send(inbox, frame(1), frame(1, name="again"), rejected("empty.jpg")))
+    assert set(queries.present_uris("gate:in")) == {"gate:/in/1.jpg", "gate:/in/again.jpg", "gate:/in/empty.jpg"}
+    version = store.begin_version("", {})
+    store.publish_version(version)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    time.sleep(0.3)
+    stop.set()
+    thread.join(5)
+    assert worker.behind
+
+
+def test_what_another_machine_stored_is_embedded_under_the_ready_version(
+    worker: EmbedWorker, inbox: Inbox, store: Store, queries: Queries, embedder: MeanColour
+) -> None:
+    version = store.begin_version("", {})
+    store.publish_version(version)
+    embedder.versions = [version]
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    innate_only: Any = MeanColour()
+    gate = EmbedWorker(inbox_of_gate := Inbox(8), innate_only, store, queries, batch=4, machine="gate")
+    gate.see(send(inbox_of_gate, *[frame(seed) for seed in range(6)]))
+    deadline = time.monotonic() + 10
+    while worker.behind and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stop.set()
+    thread.join(5)
+    assert len(queries.unembedded(version, range(1, 7))) == 0
+    assert not worker.behind
+
+
 def test_a_version_is_built_from_thumbnails_and_new_pictures_get_both(
     worker: EmbedWorker, inbox: Inbox, store: Store, queries: Queries, embedder: MeanColour
 ) -> None:

@@ -10,6 +10,7 @@ from agent.config import LearnerConfig
 from agent.learning import Learning, PausedFlag
 from agent.publication import PUBLISHING
 from agent.train_worker import TrainWorker
+from storage.errors import Unreachable
 from storage.queries import Queries
 from storage.records import Event, EventType
 from storage.store import Store
@@ -99,6 +100,25 @@ def test_a_learner_that_cannot_be_loaded_is_an_error(store: Store, queries: Quer
     store.add([stored(0)])
     with pytest.raises(MemoryError):
         finish(learning)
+
+
+def test_a_learner_that_could_not_be_loaded_is_loaded_when_asked_again(
+    store: Store, queries: Queries, tmp_path: Path
+) -> None:
+    learning, failures = new_learning(store, queries, tmp_path, views_per_picture=4), [Unreachable("no server")]
+    build = learning._build
+
+    def fail_first() -> TrainWorker:
+        if failures:
+            raise failures.pop()
+        return build()
+
+    learning._build = fail_first
+    store.add([stored(n) for n in range(8)])
+    with pytest.raises(Unreachable):
+        finish(learning)
+    finish(learning)
+    assert learning.debt_views == 0
 
 
 def test_pausing_is_seen_within_a_second(store: Store, queries: Queries) -> None:

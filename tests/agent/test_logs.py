@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -35,6 +36,23 @@ def test_a_failure_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> No
     except ValueError:
         structlog.get_logger().exception("failed")
     assert json.loads(capsys.readouterr().err)["exception"][0]["exc_value"] == "broken"
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_tells_no_values(form: Literal["console", "json"], capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(LogConfig(format=form))
+
+    def connect(password: str) -> None:
+        raise ValueError("nobody there")
+
+    try:
+        connect("".join(("open", "sesame")))
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    text = capsys.readouterr().err
+    assert "connect" in text
+    assert "nobody there" in text
+    assert "opensesame" not in text
 
 
 def test_lines_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,8 @@ def picture(uri: str, source: str, mtime_ns: int | None) -> StoredPicture:
         ("/in/a.jpg", "/in", NOON_NS + 400, False),
         ("/in/a.jpg", "/in", NOON_NS + 90 * 10**9, True),
         ("/data/frames/door/2026-11-25/a.jpg", "door", NOON_NS, True),
+        ("gate:/data/frames/door/2026-11-25/a.jpg", "gate:door", NOON_NS, True),
+        ("gate:/in/a.jpg", "gate:/in", NOON_NS, False),
         ("/in/frames/in/a.jpg", "/in", NOON_NS, False),
         ("/data/pushed/door/a.jpg", "door", NOON_NS, False),
         ("/data/pushed/door/a.jpg", "door", NOON_NS + 10**9, True),

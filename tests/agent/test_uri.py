@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.uri import file_of, file_uri, frame_uri
+from agent.uri import file_of, file_uri, frame_uri, here, on_machine
 
 
 def test_a_path_is_its_text() -> None:
@@ -25,3 +25,9 @@ def test_a_frame_lies_in_its_file(uri: str) -> None:
     assert frame_uri(uri, 0) == uri
     assert file_of(frame_uri(uri, 7)) == uri
     assert frame_uri(uri, 7) != frame_uri(uri, 8)
+
+
+@pytest.mark.parametrize("machine", ["", "gate"])
+def test_a_place_is_found_again_on_its_machine(machine: str) -> None:
+    assert here(machine, on_machine(machine, "/a/b:c.jpg")) == "/a/b:c.jpg"
+    assert on_machine("gate", "/a") != on_machine("yard", "/a") != on_machine("", "/a")

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from storage.engine import open_engine, scrub, sole_agent
-from storage.errors import StorageError, StoreLocked, Unreachable
+from storage.engine import open_engine, scrub, sole_agent, writing
+from storage.errors import StorageError, StoreLocked, Superseded, Unreachable
 from storage.hashes import picture_ids
 from storage.migrate import check_schema, migrate
 from storage.queries import Queries
@@ -74,10 +75,14 @@ def test_short_spellings_mean_the_same_driver(url: str, scheme: str) -> None:
     engine.dispose()
 
 
-def test_a_connection_that_was_cut_is_made_anew(engine: Engine, store: Store, server: Server) -> None:
+def cut_off(server: Server) -> None:
     server.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'taxon' AND pid <> pg_backend_pid()"
     )
+
+
+def test_a_connection_that_was_cut_is_made_anew(engine: Engine, store: Store, server: Server) -> None:
+    cut_off(server)
     assert len(store.add(pictures(range(2)))) == 2
 
 
@@ -85,7 +90,7 @@ def test_a_second_agent_is_refused_by_name(url: str) -> None:
     one, other = open_engine(url), open_engine(url)
     with sole_agent(one):
         with (
-            pytest.raises(StoreLocked, match=r"belongs to a running agent \(taxon, pid \d+ on .+\)"),
+            pytest.raises(StoreLocked, match=r"belongs to a running agent \(taxon, pid \d+ on .+\).+ingest_as"),
             sole_agent(other),
         ):
             pass
@@ -94,6 +99,73 @@ def test_a_second_agent_is_refused_by_name(url: str) -> None:
         pass
     one.dispose()
     other.dispose()
+
+
+def test_an_agent_that_was_cut_off_is_the_only_one_again(url: str, server: Server) -> None:
+    one, other = open_engine(url), open_engine(url)
+    with sole_agent(one) as still_ours:
+        cut_off(server)
+        still_ours()
+        with pytest.raises(StoreLocked), sole_agent(other):
+            pass
+        still_ours()
+    one.dispose()
+    other.dispose()
+
+
+def test_an_agent_that_was_cut_off_gives_way_to_the_one_that_came(url: str, server: Server) -> None:
+    one, other = open_engine(url), open_engine(f"{url}?application_name=taxon+elsewhere")
+    with sole_agent(one) as still_ours:
+        cut_off(server)
+        with sole_agent(other), pytest.raises(Superseded, match=r"running agent \(taxon elsewhere\).*cut off"):
+            still_ours()
+        still_ours()
+    one.dispose()
+    other.dispose()
+
+
+def test_an_agent_waits_for_its_own_old_session_to_end(url: str, server: Server) -> None:
+    one, old = open_engine(url), open_engine(url)
+    with sole_agent(one) as still_ours:
+        cut_off(server)
+        with sole_agent(old), pytest.raises(StoreLocked):
+            still_ours()
+        still_ours()
+    one.dispose()
+    old.dispose()
+
+
+def test_agents_of_different_names_do_not_keep_each_other_out(url: str) -> None:
+    engines = [open_engine(url) for _ in range(4)]
+    with (
+        sole_agent(engines[0]), sole_agent(engines[1], "gate"), sole_agent(engines[2], "yard"),
+        pytest.raises(StoreLocked, match="as 'gate' belongs to a running agent"), sole_agent(engines[3], "gate"),
+    ):  # fmt: skip
+        pass
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_writer_that_falls_silent_holds_up_nobody_for_ever(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.postgresql.IDLE_S", 0.2)
+    suspended = open_engine(url)
+    with suppress(SQLAlchemyError), writing(suspended).begin() as connection:
+        assert len(store.add([picture(1)])) == 1  # waits for it
+        with pytest.raises(StoreLocked, match="silent"):
+            connection.execute(text("SELECT 1"))
+    assert len(Store(suspended).add([picture(2)])) == 1
+    suspended.dispose()
+
+
+def test_both_ends_notice_a_peer_that_vanished(engine: Engine) -> None:
+    with engine.connect() as connection:
+        idle_s, every_s, tries = (
+            int(connection.execute(text(f"SHOW tcp_keepalives_{name}")).scalar_one())
+            for name in ("idle", "interval", "count")
+        )
+    assert idle_s + every_s * tries <= 60
 
 
 def test_a_killed_agent_holds_nothing(url: str) -> None:
