@@ -24,6 +24,7 @@ class Fact:
         cluster_id: where they belong.
         made: the kind was made by it.
         offspring: those of the kinds that split off from the others later (`storage.offspring`).
+        revision: by which it became visible first.
     """
 
     event_id: int
@@ -32,6 +33,7 @@ class Fact:
     kinds: tuple[int, ...] = ()
     made: bool = False
     offspring: tuple[int, ...] = ()
+    revision: int = 0
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -103,7 +105,8 @@ def fact_of(row: Row[Any]) -> Fact:
     made = row.type == EventType.DIVIDED or bool((row.detail or {}).get("made"))
     offspring = _offspring(row.payload)
     kinds = (*payload.get("kinds", ()), *offspring)
-    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), kinds, made, offspring)
+    placed = tuple(payload.get("pictures", ()))
+    return Fact(row.event_id, row.cluster_id, placed, kinds, made, offspring, row.revision)
 
 
 def _offspring(payload: Mapping[str, Sequence[Sequence[int]]], by: int | None = None) -> tuple[int, ...]:

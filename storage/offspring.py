@@ -46,27 +46,28 @@ def adopt(connection: Connection, born: Sequence[ClusterRecord], revision: int) 
     return _keep(connection, facts, adopting(facts, born), revision)
 
 
-def gather(connection: Connection, fact: Fact, others: Sequence[Fact], since: int) -> tuple[list[Fact], set[int]]:
-    """The facts with one that is to count again, and the kinds that have split off while it did not and go along now.
+def gather(
+    connection: Connection, were: Sequence[Fact], are: Sequence[Fact], since: int
+) -> tuple[list[Fact], set[int]]:
+    """The facts that are to count, and the kinds that go along with merges among them from now on.
 
-    A merge takes what it would have taken had it counted, and so do those that lead on what it brings together. Kinds
-    of which people have spoken meanwhile stay kinds of their own, and so does what came out of these.
+    A merge takes what it would have taken had these facts counted when that split off, if it would not have by those
+    that count until now: what it left then it leaves. Kinds of which people have spoken meanwhile stay kinds of their
+    own, and so does what came out of these.
 
     Args:
-        others: those that count without it.
-        since: the revision by which it became visible first.
+        were: those that count until now.
+        since: the revision by which that became visible first which is undone or made again.
     """
-    spoken = {kind for other in others for kind in (other.cluster_id, *other.asked)}
+    spoken = {kind for fact in are for kind in (fact.cluster_id, *fact.asked)}
     faced = select(clusters.c.id).where(or_(clusters.c.name != "", clusters.c.hidden))
     spoken |= set(connection.execute(faced).scalars())
-    facts = sorted([*others, fact], key=lambda one: one.event_id)
-    grown = {one.event_id: one for one in facts}
-    born = _born_after(connection, since) if fact.kinds else {}
-    for kind, parents in sorted(born.items()):
-        taking = _taking(grown.values(), parents)
-        if taking is not None and taking != _taking(others, parents) and kind not in spoken:
+    grown = {fact.event_id: fact for fact in are}
+    for kind, (revision, parents) in sorted(_born_after(connection, since).items()):
+        taking = _taking(_before(grown.values(), revision), parents)
+        if taking is not None and taking != _taking(_before(were, revision), parents) and kind not in spoken:
             grown[taking] = _with(grown[taking], kind)
-    taken = _keep(connection, facts, list(grown.values()), revision_at(connection, None) + 1)
+    taken = _keep(connection, are, list(grown.values()), revision_at(connection, None) + 1)
     return list(grown.values()), taken
 
 
@@ -81,6 +82,10 @@ def _taking(facts: Iterable[Fact], parents: Collection[int]) -> int | None:
         if fact.kinds and seen and all(kind == fact.cluster_id != parent for parent, kind in seen.items()):
             return fact.event_id
     return None
+
+
+def _before(facts: Iterable[Fact], revision: int) -> list[Fact]:
+    return [fact for fact in facts if fact.revision < revision]
 
 
 def _with(merge: Fact, kind: int) -> Fact:
@@ -103,14 +108,14 @@ def _keep(connection: Connection, facts: Sequence[Fact], grown: Sequence[Fact], 
     return taken
 
 
-def _born_after(connection: Connection, revision: int) -> dict[int, set[int]]:
-    """Kinds that rounds split off after a revision, and what they came out of."""
-    query = select(cluster_parents.c.cluster_id, cluster_parents.c.parent_id)
+def _born_after(connection: Connection, revision: int) -> dict[int, tuple[int, set[int]]]:
+    """Kinds that rounds split off after a revision: by which one, and what they came out of."""
+    query = select(cluster_parents.c.cluster_id, cluster_parents.c.parent_id, clusters.c.born_revision)
     query = query.join(clusters, clusters.c.id == cluster_parents.c.cluster_id)
     query = query.join(revisions, revisions.c.id == clusters.c.born_revision)
     # what people split off is theirs, and belongs to nothing else
     query = query.where(clusters.c.born_revision > revision, revisions.c.clustering_id.is_not(None))
-    found: dict[int, set[int]] = {}
+    found: dict[int, tuple[int, set[int]]] = {}
     for row in connection.execute(query):
-        found.setdefault(row.cluster_id, set()).add(row.parent_id)
+        found.setdefault(row.cluster_id, (row.born_revision, set()))[1].add(row.parent_id)
     return found

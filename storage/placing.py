@@ -116,9 +116,7 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     origin = corrections.origin_of(connection, event_id)
     row = connection.execute(FACT_ROWS.where(facts_table.c.event_id == origin)).one()
     fact, again = fact_of(row), not row.active
-    facts, taken = [other for other in counting(connection) if other.event_id != origin], set[int]()
-    if again:
-        facts, taken = gather(connection, fact, facts, row.revision)
+    facts, taken = counted(connection, fact, again)
     require_carried_on(facts, fact)
     others = journal.read_others(connection, [origin]).get(origin, ())
     told = Event(EventType.UNDONE, event.cluster_id, others, {"event_id": event_id}, actor)
@@ -233,13 +231,21 @@ def with_waiting(said: Assignments, ids: Sequence[int]) -> Assignments:
 # -------------------------------------------------------------------------- undoing
 
 
+def counted(connection: Connection, fact: Fact, again: bool) -> tuple[list[Fact], set[int]]:
+    """All facts once this one counts again, or no more, and the kinds that go along with merges by that."""
+    without = [other for other in counting(connection) if other.event_id != fact.event_id]
+    among = sorted([*without, fact], key=lambda one: one.event_id)
+    were, are = (without, among) if again else (among, without)
+    return gather(connection, were, are, fact.revision) if fact.kinds else (are, set())
+
+
 def states_after(
     connection: Connection, fact: Fact, facts: Sequence[Fact], told: Event, taken: Collection[int]
 ) -> dict[int, State]:
     """How the kinds that a fact is about stand once these facts count.
 
     Args:
-        taken: kinds that go with merges from now on, because it counts.
+        taken: kinds that go along with merges from now on.
 
     Raises:
         Refused: that would take a kind away of which later corrections speak, or needs kinds that have ended.

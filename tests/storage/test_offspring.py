@@ -469,6 +469,41 @@ def test_a_merge_that_counts_again_leaves_what_another_one_would_have_taken_with
     assert sound(queries, engine, clock)
 
 
+def test_a_merge_that_counts_again_brings_into_the_upper_one_only_what_split_off_after_that(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    lower = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    elder = split(store, queries, (ONE, TWO), [ids[0], ids[3]])
+    store.merge([TWO], THREE, "bob")
+    younger = split(store, queries, (ONE, TWO), [ids[1], ids[4]])
+    assert kinds(queries) == [elder, younger, 1, elder, younger, 3, 3, 3, 3]
+    store.undo(lower, "anna")
+    assert kinds(queries) == [elder, 3, 3, elder, 3, 3, 3, 3, 3]
+    assert sound(queries, engine, clock)
+
+
+def test_a_part_goes_with_a_later_merge_of_its_kind_when_the_first_one_is_undone(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    undone = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    other = store.merge([ONE], THREE, "bob")
+    again = store.undo(undone, "anna")
+    child = split(store, queries, (ONE,), ids[:1])
+    assert kinds(queries) == [2] * 6 + [3] * 3
+    clock.tick(60)
+    undone = store.undo(again, "anna")
+    assert kinds(queries) == [3, 3, 3, 2, 2, 2, 3, 3, 3]
+    assert sound(queries, engine, clock)
+    clock.tick(60)
+    store.undo(undone, "anna")
+    assert kinds(queries) == [2] * 6 + [3] * 3
+    assert sound(queries, engine, clock)
+    clock.tick(60)
+    store.undo(other, "bob")
+    assert states(queries)[child] is ENDED
+    assert sound(queries, engine, clock)
+
+
 def test_a_part_was_a_kind_as_long_as_the_merge_counted_without_it(
     store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
 ) -> None:
