@@ -24,6 +24,7 @@ class Fact:
         cluster_id: where they belong.
         made: the kind was made by it.
         offspring: those of the kinds that split off from the others later (`storage.offspring`).
+        revision: by which it became visible first.
     """
 
     event_id: int
@@ -32,6 +33,7 @@ class Fact:
     kinds: tuple[int, ...] = ()
     made: bool = False
     offspring: tuple[int, ...] = ()
+    revision: int = 0
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -82,10 +84,14 @@ def counting(connection: Connection) -> list[Fact]:
     return [fact_of(row) for row in connection.execute(rows.order_by(corrections.c.event_id))]
 
 
-def taken_along(connection: Connection) -> dict[int, tuple[int, ...]]:
-    """What splits off from merged kinds goes with them: the events of such merges, and those kinds."""
+def taken_along(connection: Connection, by: int | None = None) -> dict[int, tuple[int, ...]]:
+    """What splits off from merged kinds goes with them: the events of such merges, and those kinds.
+
+    Args:
+        by: only those that had gone with them by this revision.
+    """
     merges = select(corrections.c.event_id, corrections.c.payload).where(corrections.c.type == EventType.MERGED)
-    kept = {row.event_id: tuple(row.payload.get("offspring", ())) for row in connection.execute(merges)}
+    kept = {row.event_id: _offspring(row.payload, by) for row in connection.execute(merges)}
     return {event_id: kinds for event_id, kinds in kept.items() if kinds}
 
 
@@ -97,6 +103,11 @@ def fact_of(row: Row[Any]) -> Fact:
     """A row of `FACT_ROWS`."""
     payload: Mapping[str, Sequence[int]] = row.payload
     made = row.type == EventType.DIVIDED or bool((row.detail or {}).get("made"))
-    offspring = tuple(payload.get("offspring", ()))
+    offspring = _offspring(row.payload)
     kinds = (*payload.get("kinds", ()), *offspring)
-    return Fact(row.event_id, row.cluster_id, tuple(payload.get("pictures", ())), kinds, made, offspring)
+    placed = tuple(payload.get("pictures", ()))
+    return Fact(row.event_id, row.cluster_id, placed, kinds, made, offspring, row.revision)
+
+
+def _offspring(payload: Mapping[str, Sequence[Sequence[int]]], by: int | None = None) -> tuple[int, ...]:
+    return tuple(kind for kind, revision in payload.get("offspring", ()) if by is None or revision <= by)

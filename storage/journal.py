@@ -70,7 +70,7 @@ def refresh_faces(connection: Connection) -> None:
 def read_past(
     connection: Connection, *, until: datetime | None = None, types: Iterable[EventType] | None = None
 ) -> list[PastEvent]:
-    """Events as the fold wants them, oldest first; merges with what they took along."""
+    """Events as the fold wants them, oldest first; merges with what they had taken along by then."""
     query = select(events.c.id, events.c.type, events.c.cluster_id, events.c.detail).order_by(events.c.id)
     if until is not None:
         query = query.where(events.c.at <= until)
@@ -79,7 +79,8 @@ def read_past(
     rows = connection.execute(query).all()
     others = read_others(connection, [row.id for row in rows])
     if any(row.type == EventType.MERGED for row in rows):
-        others |= {event: (*others.get(event, ()), *kinds) for event, kinds in taken_along(connection).items()}
+        taken = taken_along(connection, by=None if until is None else revision_at(connection, until))
+        others |= {event: (*others.get(event, ()), *kinds) for event, kinds in taken.items()}
     return [
         PastEvent(row.id, EventType(row.type), row.cluster_id, others.get(row.id, ()), row.detail or {}) for row in rows
     ]

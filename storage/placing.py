@@ -8,7 +8,7 @@ pictures is kept (`storage.opinion`), so that undoing gives back what it says by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,18 +116,14 @@ def undo(connection: Connection, event_id: int, actor: str) -> Change:
     origin = corrections.origin_of(connection, event_id)
     row = connection.execute(FACT_ROWS.where(facts_table.c.event_id == origin)).one()
     fact, again = fact_of(row), not row.active
-    if again and fact.kinds:
-        fact = gather(connection, fact, row.revision)
-    facts = [other for other in counting(connection) if other.event_id != origin]
-    if again:
-        facts = sorted([*facts, fact], key=lambda one: one.event_id)
+    facts, taken = counted(connection, fact, again)
     require_carried_on(facts, fact)
     others = journal.read_others(connection, [origin]).get(origin, ())
     told = Event(EventType.UNDONE, event.cluster_id, others, {"event_id": event_id}, actor)
-    states = states_after(connection, fact, facts, told)
+    states = states_after(connection, fact, facts, told, taken)
     require_names_kept(connection, event_id, facts, {kind: seen for kind, (seen, _) in states.items()})
     followers = opinion.members_said(connection, [fact.cluster_id]) if fact.made else []
-    ids = sorted({*fact.pictures, *touched(connection, fact), *followers})
+    ids = sorted({*fact.pictures, *touched(connection, fact, taken), *followers})
     change = change_of(connection, ids, facts, told, Correction(states=states), gone=() if again else (fact,))
     return replace(change, recluster=fact.made)
 
@@ -235,20 +231,33 @@ def with_waiting(said: Assignments, ids: Sequence[int]) -> Assignments:
 # -------------------------------------------------------------------------- undoing
 
 
-def states_after(connection: Connection, fact: Fact, facts: Sequence[Fact], told: Event) -> dict[int, State]:
+def counted(connection: Connection, fact: Fact, again: bool) -> tuple[list[Fact], set[int]]:
+    """All facts once this one counts again, or no more, and the kinds that go along with merges by that."""
+    without = [other for other in counting(connection) if other.event_id != fact.event_id]
+    among = sorted([*without, fact], key=lambda one: one.event_id)
+    were, are = (without, among) if again else (among, without)
+    return gather(connection, were, are, fact.revision) if fact.kinds else (are, set())
+
+
+def states_after(
+    connection: Connection, fact: Fact, facts: Sequence[Fact], told: Event, taken: Collection[int]
+) -> dict[int, State]:
     """How the kinds that a fact is about stand once these facts count.
+
+    Args:
+        taken: kinds that go along with merges from now on.
 
     Raises:
         Refused: that would take a kind away of which later corrections speak, or needs kinds that have ended.
     """
-    again = fact in facts
+    again = any(other.event_id == fact.event_id for other in facts)
     if again:
         for needed in fact.asked if fact.made else (*fact.asked, fact.cluster_id):
             require_followed(connection, needed)
     elif fact.made:
         require_unmentioned(connection, fact)
     merged = {kind for other in facts for kind in other.kinds}
-    about = (fact.cluster_id,) if fact.made else fact.kinds
+    about = (fact.cluster_id,) if fact.made else (*fact.kinds, *taken)
     states: dict[int, State] = {}
     for kind in connection.execute(select(clusters).where(clusters.c.id.in_(about))).all():
         if fact.made:
@@ -302,8 +311,8 @@ def require_unmentioned(connection: Connection, fact: Fact) -> None:
             )
 
 
-def touched(connection: Connection, fact: Fact) -> list[int]:
-    """Pictures beside those named for which it may matter whether a fact about kinds counts."""
+def touched(connection: Connection, fact: Fact, taken: Collection[int]) -> list[int]:
+    """Pictures beside those named for which it may matter whether a fact about kinds counts, and takes others along."""
     if not fact.kinds:
         return []
-    return [*opinion.members_said(connection, fact.kinds), *opinion.all_decided(connection)]
+    return [*opinion.members_said(connection, [*fact.kinds, *taken]), *opinion.all_decided(connection)]

@@ -167,7 +167,7 @@ def put_clusters(connection: Connection, records: Sequence[ClusterRecord], revis
     """
     rows = connection.execute(select(clusters.c.id, clusters.c.machine_state)).all() if records else []
     known = {row.id for row in rows}
-    taken = adopt(connection, [record for record in records if record.id not in known])
+    taken = adopt(connection, [record for record in records if record.id not in known], revision)
     merged = {row.id for row in rows if row.machine_state is not None} | taken
     for record in records:
         values: dict[str, object] = {

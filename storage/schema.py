@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-SCHEMA_VERSIONS = ("0001", "0002", "0003", "0004", "0005")
+SCHEMA_VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema this program can read, oldest first; the last one is its own."""
 
 COUNTERS = ("pictures", "rejected", "pending", "unassigned", "behind", "next_cluster", "next_version")

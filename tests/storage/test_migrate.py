@@ -7,14 +7,15 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.engine import database_url, open_engine, writing
 from storage.errors import SchemaError
 from storage.migrate import SCRIPTS, check_schema, migrate
+from storage.queries import Queries
 from storage.records import ClusterRecord, ClusterState, Event, EventType
-from storage.schema import COUNTERS, SCHEMA_VERSIONS, metadata
+from storage.schema import COUNTERS, SCHEMA_VERSIONS, corrections, metadata
 from storage.store import Store
 from tests.factories import pictures, rejection, round_of, sha
 from tests.storage.backends import on_sqlite
@@ -22,8 +23,8 @@ from tests.storage.backends import on_sqlite
 NEXT = """
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
@@ -93,7 +94,7 @@ def test_newer_schema_is_refused(engine: Engine) -> None:
 
 
 def test_older_schema_is_refused_by_readers(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0005", "0006"))
+    monkeypatch.setattr("storage.migrate.SCHEMA_VERSIONS", ("0006", "0007"))
     with pytest.raises(SchemaError, match="`migrate`"):
         check_schema(engine)
 
@@ -103,20 +104,41 @@ def test_older_schema_is_copied_and_upgraded(engine: Engine, store: Store, data:
     store.add(pictures(range(3)))
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0006_next.py").write_text(NEXT)
+    (scripts / "versions" / "0007_next.py").write_text(NEXT)
     migrate(engine, scripts)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM added")).scalar() == 0
-    with sqlite3.connect(data / "taxon.db.schema-0005") as copy:
+    with sqlite3.connect(data / "taxon.db.schema-0006") as copy:
         assert copy.execute("SELECT count(*) FROM pictures").fetchone() == (3,)
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0006",)
     copy.close()
+
+
+def test_what_went_along_with_a_merge_in_an_older_database_does_so_from_its_birth_on(
+    store: Store, queries: Queries, engine: Engine
+) -> None:
+    ids = store.add(pictures(range(4)))
+    store.allocate_clusters(3)
+    store.add_clustering(round_of({ids[0]: 1, ids[1]: 1, ids[2]: 2, ids[3]: 2}))
+    event = store.merge([1], 2, "anna")
+    born = ClusterRecord(3, ClusterState.ACTIVE, parents=(1,))
+    store.add_clustering(round_of(dict.fromkeys(ids, 2), clusters=[*queries.living_clusters(), born]))
+    of_merge = select(corrections.c.payload).where(corrections.c.event_id == event)
+    with writing(engine).begin() as connection:
+        now = connection.execute(of_merge).scalar_one()
+        assert now["offspring"] == [[3, queries.revision()]]
+        connection.execute(update(corrections).values(payload={**now, "offspring": [3]}))
+    set_version(engine, "0005")
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.execute(of_merge).scalar_one() == now
+    assert queries.seen_as([3]) == [2]
 
 
 def test_failed_upgrade_leaves_the_old_schema(engine: Engine, tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0006_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
+    (scripts / "versions" / "0007_next.py").write_text(NEXT + '    raise RuntimeError("no")\n')
     with pytest.raises(RuntimeError):
         migrate(engine, scripts)
     check_schema(engine)

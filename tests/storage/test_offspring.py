@@ -432,6 +432,96 @@ def test_a_part_that_another_merge_took_is_the_first_ones_when_that_counts_again
     assert sound(queries, engine, clock)
 
 
+def test_a_part_of_several_kinds_goes_with_the_upper_merge_when_the_lower_one_counts_again(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    lower = store.merge([ONE], TWO, "anna")
+    upper = store.merge([TWO], THREE, "bob")
+    undone = store.undo(lower, "anna")
+    clock.tick(60)
+    child = split(store, queries, (ONE, TWO), [ids[0], ids[3]])
+    grandchild = split(store, queries, (child,), ids[3:4])
+    apart = clock.now
+    assert kinds(queries) == [child, 1, 1, grandchild, 3, 3, 3, 3, 3]
+    clock.tick(60)
+    store.undo(undone, "anna")
+    assert kinds(queries) == [3] * 9
+    assert sound(queries, engine, clock)
+    assert states(queries, as_of=apart)[child] is states(queries, as_of=apart)[grandchild] is PROVISIONAL
+    clock.tick(60)
+    store.undo(upper, "bob")
+    assert kinds(queries) == [child, 2, 2, grandchild, 2, 2, 3, 3, 3]
+    assert sound(queries, engine, clock)
+
+
+def test_a_merge_that_counts_again_leaves_what_another_one_would_have_taken_without_it(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    lower = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    upper = store.undo(store.merge([TWO], THREE, "bob"), "bob")
+    child = split(store, queries, (TWO,), ids[3:4])
+    named = store.rename(child, "bats", "anna")
+    store.undo(upper, "bob")
+    store.undo(named, "anna")
+    assert kinds(queries) == [1, 1, 1, child, 3, 3, 3, 3, 3]
+    store.undo(lower, "anna")
+    assert kinds(queries) == [3, 3, 3, child, 3, 3, 3, 3, 3]
+    assert sound(queries, engine, clock)
+
+
+def test_a_merge_that_counts_again_brings_into_the_upper_one_only_what_split_off_after_that(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    lower = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    elder = split(store, queries, (ONE, TWO), [ids[0], ids[3]])
+    store.merge([TWO], THREE, "bob")
+    younger = split(store, queries, (ONE, TWO), [ids[1], ids[4]])
+    assert kinds(queries) == [elder, younger, 1, elder, younger, 3, 3, 3, 3]
+    store.undo(lower, "anna")
+    assert kinds(queries) == [elder, 3, 3, elder, 3, 3, 3, 3, 3]
+    assert sound(queries, engine, clock)
+
+
+def test_a_part_goes_with_a_later_merge_of_its_kind_when_the_first_one_is_undone(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    undone = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    other = store.merge([ONE], THREE, "bob")
+    again = store.undo(undone, "anna")
+    child = split(store, queries, (ONE,), ids[:1])
+    assert kinds(queries) == [2] * 6 + [3] * 3
+    clock.tick(60)
+    undone = store.undo(again, "anna")
+    assert kinds(queries) == [3, 3, 3, 2, 2, 2, 3, 3, 3]
+    assert sound(queries, engine, clock)
+    clock.tick(60)
+    store.undo(undone, "anna")
+    assert kinds(queries) == [2] * 6 + [3] * 3
+    assert sound(queries, engine, clock)
+    clock.tick(60)
+    store.undo(other, "bob")
+    assert states(queries)[child] is ENDED
+    assert sound(queries, engine, clock)
+
+
+def test_a_part_was_a_kind_as_long_as_the_merge_counted_without_it(
+    store: Store, queries: Queries, engine: Engine, clock: Clock, ids: list[int]
+) -> None:
+    undone = store.undo(store.merge([ONE], TWO, "anna"), "anna")
+    child = split(store, queries, (ONE,), ids[:1])
+    named = store.rename(child, "bats", "bob")
+    again = store.undo(undone, "anna")
+    then, stood = clock.now, queries.clusters(include_ended=True)
+    assert {kind.id: kind.name for kind in stood if kind.state is not ENDED}[child] == "bats"
+    clock.tick(60)
+    undone = store.undo(again, "anna")
+    store.undo(named, "bob")
+    store.undo(undone, "anna")
+    assert states(queries)[child] is ENDED
+    assert sound(queries, engine, clock)
+    assert queries.clusters(as_of=then, include_ended=True) == stood
+
+
 def test_a_refused_undoing_notes_nothing(store: Store, queries: Queries, engine: Engine, ids: list[int]) -> None:
     store.rename(ONE, "cats", "anna")
     event = store.merge([ONE], TWO, "anna")
