@@ -25,7 +25,7 @@ from sqlalchemy import Engine
 
 from agent.address import addresses
 from agent.catalogue import StoreCatalogue
-from agent.cluster_worker import run_cluster_process
+from agent.cluster_process import run_cluster_process
 from agent.config import Config
 from agent.decode import DecodePool
 from agent.device import resolve_device

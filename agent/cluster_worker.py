@@ -1,36 +1,28 @@
-"""The clusterer's process: embeddings after its cursor in, rounds out. Only the database crosses the line.
+"""A round of the clusterer: embeddings after its cursor in, a clustering out. Only the database crosses the line.
 
 It knows nothing about pictures' pixels, training or sources, and never imports torch.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
-import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing.synchronize import Event as ProcessEvent
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from sqlalchemy import Engine
 
 from agent.beyond import Beyond, joined, with_beyond
 from agent.clusterer import Clusterer, Embedded, Partition
-from agent.config import ClusterConfig, LogConfig
-from agent.inquiries import after_round, as_values, still_there
-from agent.lineage import follow
-from agent.logs import configure_logs
+from agent.config import ClusterConfig
+from agent.due import IDLE, SHIFT, Due
+from agent.inquiries import Inquiry, after_round, as_values, still_there
+from agent.lineage import LineageResult, follow
 from agent.map_maker import MapMaker
-from agent.patience import Patience
 from agent.round_context import RoundContext
 from agent.window import choose_window
-from storage.engine import open_engine, pulse
 from storage.errors import Outdated
 from storage.facts import Fact, followed, leading
 from storage.offspring import adopting
@@ -38,28 +30,54 @@ from storage.overrule import overrule, rows_of
 from storage.queries import Queries
 from storage.records import Assignments, Clustering, ClusterRecord, Event, EventType
 from storage.rows import ClusteringRow
-from storage.states import RECLUSTER
 from storage.store import Store
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.25
-LOOK_S = 1.0
-"""So often a worker looks whether it has to do anything even if nobody has written: some of it is told by the clock."""
-# Reasons for a round in which nothing new may be coming, so that stability must confirm what new pictures cannot.
-IDLE = ("idle", "drain", "requested")
 NONE = -1
 # Pictures that one line of the log names.
 NAMED = 5
 
 CHOICE = "clusterer"
 """State key: the parameters that the last round was made with."""
-SHIFT = "shift_seen"
-"""State key: the last event of a shift that a round has taken note of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a round goes out from.
+
+    Attributes:
+        reason: why it is due.
+        began_s: by the clock of the worker.
+        base: the revision that people saw when it began; what they do meanwhile overtakes it.
+        shift: the last event of a shift.
+        last: the round before.
+        version: of the encoder.
+        through: the last picture that it knows of.
+        facts: what people have decided, in order.
+        leaders: pictures that lead kinds of people, and these.
+        previous: living kinds by id.
+    """
+
+    reason: str
+    began_s: float
+    base: int
+    shift: int
+    last: ClusteringRow | None
+    version: int
+    through: int
+    facts: Sequence[Fact]
+    leaders: Mapping[int, int]
+    previous: Mapping[int, ClusterRecord]
+
+    @property
+    def idle(self) -> bool:
+        """Whether there may be nothing new."""
+        return self.reason in IDLE
 
 
 class ClusterWorker:
-    """Decides when a round is due and carries it from embeddings to the one row that makes it visible.
+    """Carries a round that is due from embeddings to the one row that makes it visible.
 
     Args:
         map_maker: has the time that is left; without one there is no map.
@@ -81,14 +99,12 @@ class ClusterWorker:
         self._queries = queries
         self._config = config
         self._clock = clock
-        self._newest = queries.last_picture_id()
-        self._newest_at = clock()
+        self._due = Due(queries, config, clock)
         self._forgotten = queries.last_forgotten()
         self._ids_N, self._key_N = queries.window_keys()
         self._kind_of: dict[int, int] = {}
         self._fit_version, self._voted_through = 0, 0
-        shift, state = queries.state(SHIFT), queries.state(CHOICE)
-        self._shift, self._strangers = shift if isinstance(shift, int) else 0, 0
+        state = queries.state(CHOICE)
         if isinstance(state, dict):
             try:
                 clusterer.load_state_dict(state)
@@ -100,7 +116,7 @@ class ClusterWorker:
 
         False if there was nothing to do.
         """
-        reason = self._due(draining)
+        reason = self._due.reason(draining=draining)
         if reason is None:
             voted = self._vote_between()
             return self.beyond_step() or voted or self.map_step(draining=draining)
@@ -119,111 +135,78 @@ class ClusterWorker:
         """A piece of the map; False when there is nothing to do for it."""
         return self._map_maker is not None and self._map_maker.step(draining=draining)
 
-    def _due(self, draining: bool) -> str | None:
-        last, version = self._queries.last_clustering(), self._queries.ready_version()
-        if self._requested_after(last):
-            return "requested"
-        if last and last.encoder_version != version:
-            return "version"
-        waiting = self._waiting(last, self._queries.embedded_through(version))
-        if waiting == 0:
-            return self._idle_reason(draining) if last and self._unexamined(last) else None
-        if waiting >= self._config.every:
-            return "every"
-        return self._news_reason(last, waiting) or self._idle_reason(draining)
-
-    def _waiting(self, last: ClusteringRow | None, through: int) -> int:
-        """Pictures since the last round, but for those that others stored and that have no vectors yet."""
-        return self._queries.count_after(last.through_picture if last else 0, through)
-
-    def _unexamined(self, last: ClusteringRow) -> bool:
-        """Whether kinds wait to be confirmed, which the last round did not look at closely enough to do it."""
-        return last.parameters.get("reason") not in IDLE and self._queries.unconfirmed()
-
-    def _news_reason(self, last: ClusteringRow | None, waiting: int) -> str | None:
-        """A round before its time, because what comes is of no known kind; once for the same news."""
-        if last is None or waiting < self._config.min_size:
-            return None
-        if self._queries.last_shift() > self._shift:
-            return "shift"
-        many = max(self._config.min_size, self._config.strangers * last.window_size)
-        return "strangers" if self._strangers >= many else None
-
-    def _idle_reason(self, draining: bool) -> str | None:
-        newest = self._queries.last_picture_id()
-        if newest != self._newest:
-            self._newest, self._newest_at = newest, self._clock()
-        if draining:
-            return "drain"
-        return "idle" if self._clock() - self._newest_at > self._config.idle_s else None
-
-    def _requested_after(self, last: ClusteringRow | None) -> bool:
-        requested = self._queries.state(RECLUSTER)
-        return isinstance(requested, int) and (last.id if last else 0) <= requested
-
     # ---------------------------------------------------------------- one round
 
     def round(self, reason: str) -> int:
         """Cluster the window at the newest ready version; returns the clustering's id."""
-        started = self._clock()
-        base, shift = self._queries.revision(), self._queries.last_shift()
-        last = self._queries.last_clustering()
-        version, idle = self._queries.ready_version(), reason in IDLE
-        through = self._queries.embedded_through(version)
-        facts = self._queries.facts()
-        leaders = leading(facts)
-        ids_N = self._window(through, leaders)
-        before = self._queries.said(ids_N)
-        previous = {cluster.id: cluster for cluster in self._queries.living_clusters()}
-        read = partial(self._read, version)
-        partition = self._clusterer.fit(ids_N, read, version, before=before, leaders=leaders, examine=idle)
-        new_pictures = self._waiting(last, through)
-        result = follow(
-            previous,
-            before,
-            partition,
-            RoundContext(
-                newest_picture=through,
-                new_pictures=new_pictures,
-                idle=idle,
-                new_id=lambda: self._store.allocate_clusters(1)[0],
-                shown=lambda assignments, born: overrule(assignments, adopting(facts, born))[0],
-                seen_through=last.through_picture if last else None,
-                leaders=leaders,
-                valley=self._clusterer.valley,
-            ),
-            self._config,
+        start = self._start(reason)
+        ids_N = self._window(start)
+        before, read = self._queries.said(ids_N), partial(self._read, start.version)
+        partition = self._clusterer.fit(
+            ids_N, read, start.version, before=before, leaders=start.leaders, examine=start.idle
         )
+        result = follow(start.previous, before, partition, self._context(start), self._config)
         self._kind_of = {**result.kind_of, NONE: NONE}
-        self._fit_version, self._voted_through = version, through
-        grown = adopting(facts, [record for record in result.clusters if record.id not in previous])
-        assignments = self._with_votes(result.assignments, partition.ids_N, last, through)
-        pending = after_round(still_there(self._beyond.pending, previous), result, through)
-        said, pending = with_beyond(assignments, pending, self._queries, self._config.assign)
-        said = as_if_alone(said, partition, self._kind_of, leaders)
-        wanted, decided_N = overrule(said, grown)
-        clustering = Clustering(
-            encoder_version=version,
-            through_picture=through,
-            window_size=len(partition.ids_N),
-            seconds=self._clock() - started,
-            parameters={**partition.parameters, "reason": reason},
-            clusters=tuple(with_own_exemplars(record, wanted) for record in result.clusters),
-            assignments=wanted,
-            events=tuple(with_place(event, grown) for event in result.events),
-            overruled=rows_of(said, decided_N),
-            voters=self._voters(result.assignments),
-            near=self._clusterer.near(np.where(result.assignments.core_N, result.assignments.cluster_N, NONE)),
-        )
-        kept = {**as_values(pending), SHIFT: shift, CHOICE: self._clusterer.state_dict()}
+        self._fit_version, self._voted_through = start.version, start.through
+        said, pending = self._said(start, partition, result)
+        clustering = self._clustering(start, partition, result, said)
+        kept = {**as_values(pending), SHIFT: start.shift, CHOICE: self._clusterer.state_dict()}
         window = partition.ids_N.tolist()
-        clustering_id = self._store.add_clustering(clustering, base=base, kept=kept, window=window)
+        clustering_id = self._store.add_clustering(clustering, base=start.base, kept=kept, window=window)
         self._beyond.begin(pending)
-        self._shift, self._strangers = shift, 0
+        self._due.have_seen(start.shift)
         kinds = len(set(result.assignments.cluster_N.tolist()) - {NONE})
         sizes = {"pictures": len(partition.ids_N), "kinds": kinds, "seconds": round(clustering.seconds, 2)}
         log.info("round", clustering=clustering_id, reason=reason, **sizes)
         return clustering_id
+
+    def _start(self, reason: str) -> Start:
+        began_s, base = self._clock(), self._queries.revision()  # before all else that a correction may change
+        shift, last = self._queries.last_shift(), self._queries.last_clustering()
+        version, facts = self._queries.ready_version(), self._queries.facts()
+        through = self._queries.embedded_through(version)
+        previous = {cluster.id: cluster for cluster in self._queries.living_clusters()}
+        return Start(reason, began_s, base, shift, last, version, through, facts, leading(facts), previous)
+
+    def _context(self, start: Start) -> RoundContext:
+        return RoundContext(
+            newest_picture=start.through,
+            new_pictures=self._due.waiting(start.last, start.through),
+            idle=start.idle,
+            new_id=lambda: self._store.allocate_clusters(1)[0],
+            shown=lambda assignments, born: overrule(assignments, adopting(start.facts, born))[0],
+            seen_through=start.last.through_picture if start.last else None,
+            leaders=start.leaders,
+            valley=self._clusterer.valley,
+        )
+
+    def _said(
+        self, start: Start, partition: Partition, result: LineageResult
+    ) -> tuple[Assignments, tuple[Inquiry, ...]]:
+        """What the agent says of the window and of what lies beyond, and who beyond it is still to be asked."""
+        assignments = self._with_votes(result.assignments, partition.ids_N, start)
+        pending = after_round(still_there(self._beyond.pending, start.previous), result, start.through)
+        said, pending = with_beyond(assignments, pending, self._queries, self._config.assign)
+        return as_if_alone(said, partition, self._kind_of, start.leaders), pending
+
+    def _clustering(self, start: Start, partition: Partition, result: LineageResult, said: Assignments) -> Clustering:
+        """The round as it is revealed: what the agent says, with what people have decided over it."""
+        facts = adopting(start.facts, [record for record in result.clusters if record.id not in start.previous])
+        wanted, decided_N = overrule(said, facts)
+        core_N = result.assignments.core_N
+        return Clustering(
+            encoder_version=start.version,
+            through_picture=start.through,
+            window_size=len(partition.ids_N),
+            seconds=self._clock() - start.began_s,
+            parameters={**partition.parameters, "reason": start.reason},
+            clusters=tuple(with_own_exemplars(record, wanted) for record in result.clusters),
+            assignments=wanted,
+            events=tuple(with_place(event, facts) for event in result.events),
+            overruled=rows_of(said, decided_N),
+            voters=self._voters(result.assignments),
+            near=self._clusterer.near(np.where(core_N, result.assignments.cluster_N, NONE)),
+        )
 
     def _archive(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Ids and hash keys (N,) of all pictures; only new ones are read, and all when some have been forgotten."""
@@ -235,11 +218,11 @@ class ClusterWorker:
         self._ids_N, self._key_N = np.concatenate([self._ids_N, ids_N]), np.concatenate([self._key_N, key_N])
         return self._ids_N, self._key_N
 
-    def _window(self, through: int, leaders: Mapping[int, int]) -> NDArray[np.int64]:
+    def _window(self, start: Start) -> NDArray[np.int64]:
         all_N, key_N = self._archive()
-        seen_N = all_N <= through
-        exemplars = [i for cluster in self._queries.living_clusters() for i in cluster.exemplars]
-        wanted = [*exemplars, *first_of_each(leaders, self._config.exemplars)]
+        seen_N = all_N <= start.through
+        exemplars = [i for cluster in start.previous.values() for i in cluster.exemplars]
+        wanted = [*exemplars, *first_of_each(start.leaders, self._config.exemplars)]
         return choose_window(all_N[seen_N], key_N[seen_N], wanted, self._config.window)
 
     def _read(self, version: int, ids_N: NDArray[np.int64]) -> Embedded:
@@ -270,13 +253,11 @@ class ClusterWorker:
         voters = self._clusterer.voters(self._kind_of.__getitem__, of_window.cluster_N == NONE)
         return None if voters is None else voters.state_dict()
 
-    def _with_votes(
-        self, inside: Assignments, window_N: NDArray[np.int64], last: ClusteringRow | None, through: int
-    ) -> Assignments:
+    def _with_votes(self, inside: Assignments, window_N: NDArray[np.int64], start: Start) -> Assignments:
         """Add a vote for pictures after the cursor that found no place in the window."""
         all_N, _ = self._archive()
-        cursor = last.through_picture if last else 0
-        outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= through)], window_N)
+        cursor = start.last.through_picture if start.last else 0
+        outside_N = np.setdiff1d(all_N[(all_N > cursor) & (all_N <= start.through)], window_N)
         if len(outside_N) == 0:
             return inside
         return joined(inside, self._vote(outside_N))
@@ -306,7 +287,7 @@ class ClusterWorker:
             except Outdated:
                 return True
         self._voted_through = newest
-        self._strangers += int((~sure_M).sum())
+        self._due.have_met(int((~sure_M).sum()))
         return True
 
 
@@ -346,74 +327,3 @@ def as_if_alone(
     cluster_N[at_N] = [kind_of[label] for label in alone.label_N[at_N].tolist()]
     probability_N[at_N], core_N[at_N] = alone.probability_N[at_N], alone.core_N[at_N]
     return Assignments(assignments.picture_N, cluster_N, probability_N, core_N)
-
-
-def recluster(url: str, config: ClusterConfig, seed: int) -> int:
-    """One round now, and its map, in this process; for a data directory without a daemon."""
-    worker = _worker(open_engine(url), config, seed)
-    clustering_id = worker.round("requested")
-    while worker.beyond_step():
-        pass
-    while worker.map_step(draining=True):
-        pass
-    return clustering_id
-
-
-def _worker(engine: Engine, config: ClusterConfig, seed: int) -> ClusterWorker:
-    clusterer, store, queries = Clusterer(config, np.random.default_rng(seed)), Store(engine), Queries(engine)
-    map_maker = MapMaker(clusterer, store, queries, config, np.random.default_rng(seed))
-    return ClusterWorker(clusterer, store, queries, config, map_maker=map_maker)
-
-
-def run_cluster_process(
-    url: str,
-    config: ClusterConfig,
-    seed: int,
-    threads: int,
-    logs: LogConfig,
-    stop: ProcessEvent,
-    drain: ProcessEvent,
-) -> None:
-    """Entry point of the spawned process; ends at `stop`, when drained, or when the agent is gone."""
-    atexit.register(gc.freeze)  # looking through what was imported at the end takes longer than the end itself
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    configure_logs(logs)
-    _limit_threads(threads)
-    _work_on(open_engine(url), config, seed, stop, drain)
-
-
-def _wanted(stop: ProcessEvent) -> bool:
-    agent = multiprocessing.parent_process()
-    return not stop.is_set() and (agent is None or agent.is_alive())
-
-
-def _work_on(engine: Engine, config: ClusterConfig, seed: int, stop: ProcessEvent, drain: ProcessEvent) -> None:
-    """Work until told to stop, whatever the storage does meanwhile."""
-    patience = Patience(stop.wait)
-    while _wanted(stop):
-        # a new one after each failure, since a round that was cut off leaves half of a state behind
-        if patience.attempt(lambda: _work(_worker(engine, config, seed), engine, stop, drain)):
-            return
-
-
-def _work(worker: ClusterWorker, engine: Engine, stop: ProcessEvent, drain: ProcessEvent) -> None:
-    with engine.connect() as connection:
-        while _wanted(stop):
-            draining, seen = drain.is_set(), pulse(connection)
-            if worker.step(draining=draining):
-                continue
-            if draining:
-                return
-            for _ in range(round(LOOK_S / POLL_S)):
-                stop.wait(POLL_S)
-                if drain.is_set() or not _wanted(stop) or pulse(connection) != seen:
-                    break
-
-
-def _limit_threads(threads: int) -> None:
-    import faiss
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, user_api="blas")  # products are taken in blocks, and blocks go to threads of ours
-    faiss.omp_set_num_threads(threads)

@@ -77,7 +77,7 @@ def recluster(data: Data = DATA) -> None:
 
 
 def _recluster_here(data: Path) -> int:
-    from agent.cluster_worker import recluster as one_round
+    from agent.cluster_process import recluster as one_round
     from agent.logs import configure_logs
     from agent.settings import EFFECTIVE, load_config
     from storage.engine import database_url, open_engine, sole_agent

@@ -13,7 +13,7 @@ from storage.queries import Queries
 from storage.records import Assignments, Event, EventType
 from storage.states import BEYOND
 from storage.store import Store
-from tests.agent.test_cluster_worker import blob
+from tests.agent.rounds import blob
 from tests.factories import assign, look_at, round_of, sha
 
 NOTHING = assign({})

@@ -1,71 +1,27 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Engine
 
-from agent import cluster_worker, observed
-from agent.cluster_worker import CHOICE, ClusterWorker, _work, _work_on
+from agent import observed
+from agent.cluster_worker import CHOICE, ClusterWorker
 from agent.clusterer import Clusterer
 from agent.config import ClusterConfig
 from agent.inquiries import Inquiry, as_values
 from agent.partition import NONE, Partition
 from agent.voters import Voters
-from storage.errors import Outdated, Unreachable
+from storage.errors import Outdated
 from storage.queries import Queries
-from storage.records import Event, EventType, PictureRecord
+from storage.records import Event, EventType
 from storage.states import RECLUSTER, VOTERS
 from storage.store import Store
-from tests import factories
+from tests.agent.rounds import CONFIG, Clock, blob, kinds_of, publish_rotated
 from tests.agent.shapes import drawn
 from tests.factories import assign, look_at, picture
-
-ORPHAN = """
-import multiprocessing, os, signal, sys
-from agent.cluster_worker import run_cluster_process
-from agent.config import ClusterConfig, LogConfig
-
-if __name__ == "__main__":
-    spawn = multiprocessing.get_context("spawn")
-    job = (sys.argv[1], ClusterConfig(), 0, 1, LogConfig(), spawn.Event(), spawn.Event())
-    process = spawn.Process(target=run_cluster_process, args=job)
-    process.start()
-    print(process.pid, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ClusterConfig(every=60, idle_s=5, near_copy=1.0)
-
-
-def blob(numbers: range, centre: int) -> list[PictureRecord]:
-    """Pictures whose innate vectors lie around one of the axes."""
-    records = []
-    for n in numbers:
-        vector = np.random.default_rng(n).normal(0, 0.12, 16)
-        vector[centre] += 1
-        records.append(replace(picture(n), innate_D=vector.astype(np.float16)))
-    return records
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -76,180 +32,6 @@ def stopwatch() -> Clock:
 @pytest.fixture
 def worker(store: Store, queries: Queries, stopwatch: Clock) -> ClusterWorker:
     return ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
-
-
-class Quiet:
-    """A worker that has nothing to do, and remembers how it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[bool] = []
-
-    def step(self, *, draining: bool) -> bool:
-        self.asked.append(draining)
-        return False
-
-
-def test_who_has_nothing_to_do_asks_again_when_somebody_has_written_and_when_it_is_to_end(
-    engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cluster_worker, "POLL_S", 0.01)
-    monkeypatch.setattr(cluster_worker, "LOOK_S", 60.0)
-    quiet, stop, drain = Quiet(), threading.Event(), threading.Event()
-    working = threading.Thread(target=_work, args=(quiet, engine, stop, drain), daemon=True)
-
-    def asked(times: int) -> bool:
-        deadline = time.monotonic() + 10
-        while len(quiet.asked) < times and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return len(quiet.asked) == times
-
-    working.start()
-    assert asked(1)
-    time.sleep(0.3)
-    assert asked(1), "once in thirty polls"
-    store.add([picture(1)])
-    assert asked(2)
-    drain.set()
-    working.join(10)
-    assert not working.is_alive()
-    assert quiet.asked == [False, False, True]
-
-
-def test_a_server_that_is_away_is_waited_for_from_the_first_question_on(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failures, quiet = [Unreachable("no server")] * 2, Quiet()
-
-    def begin(*arguments: object) -> Quiet:
-        if failures:
-            raise failures.pop()
-        return quiet
-
-    monkeypatch.setattr("agent.patience.RETRY_S", (0.01,))
-    monkeypatch.setattr(cluster_worker, "_worker", begin)
-    stop, drain = threading.Event(), threading.Event()
-    drain.set()
-    _work_on(engine, CONFIG, 0, stop, drain)  # type: ignore[arg-type]
-    assert quiet.asked == [True]
-
-
-def test_what_the_clock_tells_is_asked_now_and_then(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_worker, "POLL_S", 0.01)
-    monkeypatch.setattr(cluster_worker, "LOOK_S", 0.03)
-    quiet, stop = Quiet(), threading.Event()
-    working = threading.Thread(target=_work, args=(quiet, engine, stop, threading.Event()), daemon=True)
-    working.start()
-    deadline = time.monotonic() + 10
-    while len(quiet.asked) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    stop.set()
-    working.join(10)
-    assert len(quiet.asked) >= 3
-
-
-def test_no_round_without_pictures(worker: ClusterWorker, queries: Queries) -> None:
-    assert not worker.step(draining=True)
-    assert queries.last_clustering() is None
-
-
-def test_a_round_after_enough_pictures_and_none_when_nothing_is_new(
-    worker: ClusterWorker, store: Store, queries: Queries
-) -> None:
-    store.add(blob(range(40), 0))
-    assert not worker.step()
-    store.add(blob(range(40, 80), 1))
-    assert worker.step()
-    last = queries.last_clustering()
-    assert last is not None
-    assert last.through_picture == 80
-    assert last.parameters["reason"] == "every"
-    assert len(queries.living_clusters()) == 2
-    assert not worker.step()
-
-
-@pytest.mark.parametrize("draining", [False, True], ids=["idle", "drain"])
-def test_what_the_last_full_round_found_is_confirmed_when_nothing_else_comes(
-    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, draining: bool
-) -> None:
-    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    assert states(queries) == ["provisional"] * 2
-    assert not worker.step()
-    stopwatch.now += 0 if draining else CONFIG.idle_s + 1
-    assert worker.step(draining=draining)
-    assert reason(queries) == ("drain" if draining else "idle")
-    assert states(queries) == ["active"] * 2
-    assert not worker.step(draining=draining)
-
-
-def test_nothing_is_examined_twice(worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock) -> None:
-    """Also if that confirms nothing: few pictures of one kind are not stable under subsampling, or are no kind."""
-    store.add(blob(range(80), 0))
-    worker.step()
-    stable = worker._clusterer.fit
-    worker._clusterer.fit = lambda *a, **k: unstable(stable(*a, **k))  # type: ignore[method-assign]
-    assert worker.step(draining=True)
-    assert states(queries) == ["provisional"]
-    assert not worker.step(draining=True)
-
-
-def unstable(partition: Partition) -> Partition:
-    return replace(partition, statistics={kind: {**of, "stability": 0.0} for kind, of in partition.statistics.items()})
-
-
-def states(queries: Queries) -> list[str]:
-    return [kind.state.value for kind in queries.clusters()]
-
-
-def reason(queries: Queries) -> object:
-    last = queries.last_clustering()
-    assert last is not None
-    return last.parameters["reason"]
-
-
-def test_a_shift_of_the_stream_makes_one_round_due(worker: ClusterWorker, store: Store, queries: Queries) -> None:
-    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    store.add_events([Event(EventType.SHIFT_DETECTED)])
-    store.add(blob(range(100, 100 + CONFIG.min_size - 1), 2))
-    until_nothing_is_due(worker)
-    assert reason(queries) == "every"
-    store.add(blob(range(120, 121), 2))
-    until_nothing_is_due(worker)
-    assert reason(queries) == "shift"
-    first = queries.last_clustering()
-    store.add(blob(range(130, 150), 2))
-    until_nothing_is_due(worker)
-    assert queries.last_clustering() == first
-
-
-def test_a_shift_that_a_round_has_seen_makes_none_due_after_a_restart(
-    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock
-) -> None:
-    store.add_events([Event(EventType.SHIFT_DETECTED)])
-    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    again = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
-    store.add(blob(range(100, 120), 0))
-    assert not again.step()
-
-
-def test_a_shift_that_is_noticed_during_a_round_makes_one_due_after_a_restart(
-    worker: ClusterWorker, store: Store, queries: Queries, stopwatch: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fit = worker._clusterer.fit
-
-    def shifted(*arguments: Any, **options: Any) -> Partition:
-        store.add_events([Event(EventType.SHIFT_DETECTED)])
-        return fit(*arguments, **options)
-
-    monkeypatch.setattr(worker._clusterer, "fit", shifted)
-    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    again = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
-    store.add(blob(range(100, 120), 0))
-    assert again.step()
-    assert reason(queries) == "shift"
 
 
 @pytest.mark.parametrize("copies", [12, 150])
@@ -298,38 +80,6 @@ def test_a_round_its_window_and_its_choice_become_visible_together(
     assert worker.step()
     assert queries.window().tolist() == ids
     assert queries.state(CHOICE) == worker._clusterer.state_dict()
-
-
-def test_a_round_is_due_when_enough_pictures_find_no_kind(
-    worker: ClusterWorker, store: Store, queries: Queries
-) -> None:
-    store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    store.add([*blob(range(100, 109), 2), *blob(range(110, 130), 0)])
-    until_nothing_is_due(worker)
-    assert reason(queries) == "every"
-    store.add(blob(range(140, 141), 2))
-    until_nothing_is_due(worker)
-    assert reason(queries) == "strangers"
-    first = queries.last_clustering()
-    store.add(blob(range(150, 159), 3))
-    until_nothing_is_due(worker)
-    assert queries.last_clustering() == first
-
-
-def until_nothing_is_due(worker: ClusterWorker) -> None:
-    for _ in range(5):
-        if not worker.step():
-            return
-    pytest.fail("there is always something to do")
-
-
-def test_idle_pictures_get_their_round(worker: ClusterWorker, store: Store, stopwatch: Clock, queries: Queries) -> None:
-    store.add([*blob(range(20), 0), *blob(range(20, 40), 1)])
-    assert not worker.step()
-    stopwatch.now += CONFIG.idle_s + 1
-    assert worker.step()
-    assert queries.status().pending == 0
 
 
 def test_neighbours_vote_between_rounds(worker: ClusterWorker, store: Store, queries: Queries) -> None:
@@ -403,33 +153,6 @@ def test_a_new_encoder_version_is_clustered_and_ids_stay(worker: ClusterWorker, 
     assert queries.assignments().cluster_N.tolist() == before.cluster_N.tolist()
 
 
-def test_people_can_ask_for_a_round(worker: ClusterWorker, store: Store, queries: Queries) -> None:
-    store.add(blob(range(30), 0))
-    store.set_state(RECLUSTER, 0)
-    assert worker.step()
-    assert reason(queries) == "requested"
-    assert not worker.step()
-
-
-def test_people_get_their_round_and_no_more_whatever_the_clock_says(
-    engine: Engine, queries: Queries, stopwatch: Clock
-) -> None:
-    """It is set back by an hour after the first round, and each request counts once."""
-    hands = factories.Clock()
-    store = Store(engine, hands)
-    store.ensure_born({})
-    worker = ClusterWorker(Clusterer(CONFIG, np.random.default_rng(0)), store, queries, CONFIG, stopwatch)
-    ids = store.add([*blob(range(40), 0), *blob(range(40, 80), 1)])
-    worker.step()
-    hands.tick(-3600)
-    event, _ = store.divide(kinds_of(queries, *ids)[0], [picture(n).sha256 for n in range(20)], "anna")
-    store.undo(event, "anna")
-    until_nothing_is_due(worker)
-    last = queries.last_clustering()
-    assert last is not None
-    assert (last.id, reason(queries)) == (2, "requested")
-
-
 def test_a_correction_in_between_is_not_overwritten(
     worker: ClusterWorker, store: Store, queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -492,14 +215,6 @@ def toward(*axes: int) -> NDArray[np.float16]:
 
 def near(queries: Queries, kind: int) -> list[tuple[int, str]]:
     return [(row.cluster_id, row.cluster_name) for row in queries.cluster(kind).neighbours]
-
-
-# -------------------------------------------------------------------------- people's corrections
-
-
-def kinds_of(queries: Queries, *picture_ids: int) -> list[int]:
-    found: list[int] = queries.assignments(picture_ids).cluster_N.tolist()
-    return found
 
 
 def test_rounds_votes_and_versions_respect_a_merge_and_undoing_it(
@@ -644,16 +359,6 @@ def test_a_round_that_was_void_leaves_no_votes_behind(
     assert len(queries.clusters()) == 3
 
 
-def publish_rotated(store: Store, queries: Queries) -> None:
-    """A version under which everything lies elsewhere, and as far apart as before."""
-    ids = queries.assignments().picture_N
-    version = store.begin_version("", {})
-    _, innate, _ = queries.embeddings(ids, 1)
-    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
-    store.add_embeddings(version, ids.tolist(), (innate.astype(np.float64) @ rotation).astype(np.float16))
-    store.publish_version(version)
-
-
 def test_pictures_like_those_of_a_kind_that_people_made_follow_it(
     worker: ClusterWorker, store: Store, queries: Queries
 ) -> None:
@@ -762,19 +467,3 @@ def test_a_picture_that_was_forgotten_leaves_the_window_and_what_rounds_keep(
     assert gone not in Voters.of_state(votes).ids_N
     assert [kind.id for kind in queries.living_clusters() if gone in kind.exemplars] == []
     assert queries.last_clustering().window_size == 79  # type: ignore[union-attr]
-
-
-def test_the_process_ends_with_the_agent_even_if_that_was_killed_while_it_started(tmp_path: Path, data: Path) -> None:
-    script = tmp_path / "dies.py"
-    script.write_text(ORPHAN)
-    command = [sys.executable, str(script), f"sqlite:///{data / 'taxon.db'}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as agent:
-        assert agent.stdout is not None
-        pid = int(agent.stdout.readline())
-    deadline = time.monotonic() + 60
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            pytest.fail("it outlived the agent")
-        time.sleep(0.1)

@@ -12,7 +12,7 @@ from agent.clusterer import Clusterer
 from agent.hints import hints_for
 from storage.queries import Queries
 from storage.store import Store
-from tests.agent.test_cluster_worker import blob
+from tests.agent.rounds import blob
 from tests.agent.test_reasons import CONFIG
 from tests.ballots import voters
 from tests.factories import picture, pictures, round_of

@@ -12,7 +12,7 @@ from agent.looking import Subject, nearest, stored_subject, voters_of
 from storage.errors import NotFound
 from storage.queries import Queries
 from storage.store import Store
-from tests.agent.test_cluster_worker import blob
+from tests.agent.rounds import blob
 
 CONFIG = ClusterConfig(every=60, near_copy=1.0)
 

@@ -13,7 +13,7 @@ from agent.layout import Layout
 from agent.map_maker import MapMaker
 from storage.queries import Queries
 from storage.store import Store
-from tests.agent.test_cluster_worker import Clock, blob, publish_rotated
+from tests.agent.rounds import Clock, blob, publish_rotated
 from tests.factories import sha
 
 CONFIG = ClusterConfig(every=60, idle_s=5, near_copy=1.0, window=100)

@@ -17,7 +17,7 @@ from storage.errors import NotFound
 from storage.queries import Queries
 from storage.records import PictureRecord
 from storage.store import Store
-from tests.agent.test_cluster_worker import blob
+from tests.agent.rounds import blob
 from tests.factories import picture, sha
 
 CONFIG = ClusterConfig(every=60, near_copy=1.0, k=(15,), diffusion=(0,))
