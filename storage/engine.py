@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage import postgresql
 from storage.errors import NotFound, StorageError, StoreLocked
+from storage.lock import DatabaseLock
 from storage.redaction import redacted
 
 BUSY_S = 30.0
@@ -150,7 +151,7 @@ def reading(engine: Engine) -> Engine:
 
 
 def sole_agent(engine: Engine, name: str = "") -> AbstractContextManager[Callable[[], None]]:
-    """The database is this agent's as long as the context lasts; of an SQLite file `storage.lock` makes sure.
+    """The database is this agent's as long as the context lasts.
 
     Args:
         name: of an agent that only takes pictures in, beside the one that learns; there is one of each name.
@@ -162,12 +163,14 @@ def sole_agent(engine: Engine, name: str = "") -> AbstractContextManager[Callabl
         StoreLocked: on entering, when another agent has it.
     """
     if engine.dialect.name == "sqlite":
-        return nullcontext(_nothing)
+        return _sole_agent_of(Path(str(engine.url.database)))
     return postgresql.sole_agent(engine, name)
 
 
-def _nothing() -> None:
-    """A file needs no session."""
+@contextmanager
+def _sole_agent_of(database: Path) -> Iterator[Callable[[], None]]:
+    with DatabaseLock(database):
+        yield lambda: None  # a lock of the kernel's does not break
 
 
 def pulse(connection: Connection) -> object:

@@ -1,6 +1,6 @@
-"""One agent per data directory: a lock that the kernel gives back when its holder dies.
+"""One agent per data directory and per database file: locks that the kernel gives back when their holder dies.
 
-It knows nothing about the database; programs that only read need no lock.
+It knows nothing about what is in either; programs that only read need no lock.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ TRIES = 5
 TRY_S = 0.02
 
 
-class DataLock:
-    """Context manager; the directory is this process's until it ends.
+class FileLock:
+    """Context manager; what the file stands for is this process's until it ends.
+
+    Args:
+        what: as people know it.
+        remedy: what they may do beside stopping its holder.
 
     Raises:
         StoreLocked: on entering, when another process holds it.
     """
 
-    def __init__(self, data: Path) -> None:
-        self._path = data / NAME
+    def __init__(self, path: Path, what: str, remedy: str) -> None:
+        self._path, self._what, self._remedy = path, what, remedy
         self._file = -1
 
-    def __enter__(self) -> DataLock:
+    def __enter__(self) -> FileLock:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not self._acquire():
             pid = os.read(self._file, 32).decode().strip() or "unknown"
             os.close(self._file)
-            raise StoreLocked(
-                f"{self._path.parent} belongs to a running agent (pid {pid}); stop it, or give another --data"
-            )
+            raise StoreLocked(f"{self._what} belongs to a running agent (pid {pid}); stop it, or {self._remedy}")
         os.truncate(self._file, 0)
         os.write(self._file, f"{os.getpid()}\n".encode())
         return self
@@ -57,6 +59,21 @@ class DataLock:
     ) -> None:
         os.truncate(self._file, 0)
         os.close(self._file)
+
+
+class DataLock(FileLock):
+    """Of a data directory."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(data / NAME, str(data), "give another --data")
+
+
+class DatabaseLock(FileLock):
+    """Of a database file, which data directories elsewhere may name as theirs (`storage.url`)."""
+
+    def __init__(self, database: Path) -> None:
+        database = database.resolve()
+        super().__init__(database.with_name(f"{database.name}.lock"), str(database), "set another storage.url")
 
 
 def holder(data: Path) -> int | None:
