@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from agent.catch_up import CatchUp
 from storage import archive
 from storage.queries import Queries
 from storage.store import Store
+from tests.agent.work import VECTOR_D, Work
 from tests.factories import pictures
 
 TOOK_S = 2.0
-VECTOR_D = np.zeros(4, dtype=np.float16)
-
-
-class Work:
-    """Embeds at a known speed, and keeps account."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.now = 0.0
-        self.done: list[tuple[int, list[int]]] = []
-        self.fails = False
-
-    def clock(self) -> float:
-        return self.now
-
-    def __call__(self, version: int, ids_N: NDArray[np.int64]) -> None:
-        if self.fails:
-            raise OSError("the disk is full")
-        self.now += TOOK_S
-        self.done.append((version, ids_N.tolist()))
-        self._store.add_embeddings(version, ids_N.tolist(), np.tile(VECTOR_D, (len(ids_N), 1)))
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +22,7 @@ def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def work(store: Store) -> Work:
-    return Work(store)
+    return Work(store, TOOK_S)
 
 
 @pytest.fixture
@@ -116,7 +95,7 @@ def test_what_fails_is_done_again(catch_up: CatchUp, work: Work, store: Store) -
     ids = store.add(pictures(range(3)))
     catch_up.begin(version_of(store, []))
     work.fails = True
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="away"):
         catch_up.step()
     work.fails = False
     all_steps(catch_up, work)

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from agent.others import LOOK_S, Others
 from storage import archive
 from storage.queries import Queries
 from storage.store import Store
+from tests.agent.work import VECTOR_D, Work
 from tests.factories import pictures, round_of
-
-VECTOR_D = np.zeros(4, dtype=np.float16)
-
-
-class Work:
-    """Embeds, and keeps account."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.now = 0.0
-        self.done: list[tuple[int, list[int]]] = []
-        self.fails = False
-
-    def clock(self) -> float:
-        return self.now
-
-    def __call__(self, version: int, ids_N: NDArray[np.int64]) -> None:
-        if self.fails:
-            raise OSError("the server is away")
-        self.done.append((version, ids_N.tolist()))
-        self._store.add_embeddings(version, ids_N.tolist(), np.tile(VECTOR_D, (len(ids_N), 1)))
 
 
 @pytest.fixture(autouse=True)
