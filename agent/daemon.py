@@ -17,6 +17,7 @@ from agent.birth import birth_of, require_same_birth
 from agent.config import TOKEN_LENGTH, CameraConfig, Config, PushConfig
 from agent.cores import share_cores
 from agent.errors import ConfigError
+from agent.freed import keep_freed_memory
 from agent.listen import parse as parse_listen
 from agent.logs import configure_logs
 from agent.settings import write_effective
@@ -84,6 +85,7 @@ def run_daemon(config: Config, data: Path, once: bool, live: bool) -> int:
             return 0
         # only now: a wrong folder or a held lock must be said at once, and torch takes seconds to import
         share_cores()
+        keep_freed_memory()
         from agent.assembly import Agent
 
         Agent(config, data, url, engine, stop, still_ours).run(once)

@@ -31,6 +31,9 @@ __all__ = ["Diverged", "Learner", "Observation", "Step", "never"]
 MEASURE_EVERY = 20
 """Steps between measurements of drift and of EWC's share, which cost more than the numbers of each step."""
 
+LOOK_EVERY = 5
+"""Steps between looks at whether it has drifted far enough: one costs a sixth of a step, and drift comes slowly."""
+
 FISHER_GROUP = 8
 """Pictures that one pass backward serves in an estimate of the Fisher information."""
 
@@ -301,6 +304,12 @@ class Learner:
                 (self._drift,) = host_values([drift])
             self._drift_after = self.steps
         return self._drift
+
+    def drifted(self, beyond: float) -> bool:
+        """Whether drift was larger than that when it was last measured, LOOK_EVERY steps ago at most."""
+        if self._drift_after is None or self.steps - self._drift_after >= LOOK_EVERY:
+            self.drift()
+        return self._drift > beyond
 
     @property
     def sound(self) -> bool:

@@ -220,7 +220,7 @@ class TrainWorker:
         if not self.unpublished or self._embedding.building:
             return False
         waited = self._clock() - self._published_at > self._config.publish.every_s
-        due = draining or waited or self._learner.drift() > self._config.publish.drift
+        due = draining or waited or self._learner.drifted(self._config.publish.drift)
         if not (due and self._made_sound() and self.unpublished):
             return False
         self._publish()

@@ -34,7 +34,7 @@ def knn_hits(train_ND: Vectors, train_N: Labels, test_MD: Vectors, test_M: Label
     """`(M,)`: is the majority of the 20 nearest training pictures, by cosine and weighted by it, of the same class."""
     zero = np.zeros(train_ND.shape[1], dtype=train_ND.dtype)
     cosine_MN = unit(test_MD, zero) @ unit(train_ND, zero).T
-    near_MK = np.argsort(-cosine_MN, axis=1)[:, :NEIGHBOURS]
+    near_MK = np.argpartition(-cosine_MN, min(NEIGHBOURS, cosine_MN.shape[1]) - 1, axis=1)[:, :NEIGHBOURS]
     votes_MC = np.zeros((len(test_M), int(train_N.max()) + 1))
     weight_MK = np.take_along_axis(cosine_MN, near_MK, axis=1).clip(min=0)
     for k in range(near_MK.shape[1]):

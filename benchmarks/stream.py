@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.cores import share_cores
+from agent.freed import keep_freed_memory
 
 share_cores()  # as the daemon does, before torch is imported
+keep_freed_memory()
 
 import torch
 

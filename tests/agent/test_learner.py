@@ -14,7 +14,7 @@ from torch import Tensor
 from agent import checkpoint
 from agent.device import HOST
 from agent.encoder import EncoderError, build_encoder
-from agent.learner import Diverged, Learner, Observation
+from agent.learner import LOOK_EVERY, Diverged, Learner, Observation
 from tests.learners import new_learner, observation, observations, small_config, weights_of
 
 STREAM = observations(1, 65)
@@ -365,3 +365,25 @@ def test_drift_is_measured_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) <= 2
     assert len({*before}) == len({*after}) == 1
     assert before[0] != after[0]
+
+
+def test_whether_it_has_drifted_is_looked_at_every_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = new_learner(small_config(learner={"lr": 1e-3, "teacher_decay": 0.5}))
+    learner.observe(STREAM[:8], 1)
+    learner.mark_published()
+    assert not learner.drifted(beyond=1e-9)
+    looks: list[int] = []
+    drift_of = learner._probes.drift_of
+
+    def noted(teacher: torch.nn.Module) -> Tensor | None:
+        looks.append(learner.steps)
+        return drift_of(teacher)
+
+    monkeypatch.setattr(learner._probes, "drift_of", noted)
+    told = []
+    for _ in range(3 * LOOK_EVERY):
+        learner.rehearse(1)
+        told.append(learner.drifted(beyond=1e-9))
+    assert told == [False] * (LOOK_EVERY - 1) + [True] * (2 * LOOK_EVERY + 1)
+    assert len(looks) == 3
+    assert not learner.drifted(beyond=1.0)
