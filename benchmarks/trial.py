@@ -80,8 +80,7 @@ def labelled(pictures: Sequence[LabelledPicture], encoder: Encoder, device: torc
     """Decodes and sees each picture once; as `frames` frames of a track where there are more than one."""
     names = sorted({picture.label for picture in pictures})
     side_px = training_px(encoder.image_px)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        stills = torch.stack(list(pool.map(lambda picture: square(_decoded(picture.data), side_px), pictures)))
+    stills = torch.stack([square(_decoded(picture.data), side_px) for picture in pictures])
     chance = Generator(HOST).manual_seed(0)
     tracks = [(255 * augment(stills, FRAME, side_px, chance)).byte() for _ in range(frames - 1)]
     pixels = torch.stack([stills, *tracks], dim=1).flatten(0, 1).contiguous()
@@ -217,13 +216,16 @@ class Trial:
         if not self._arm.unbalanced:
             self._learner.set_kinds({sha: kind for sha, kind in self._kind_of.items() if kind != UNASSIGNED})
 
-    def _glance(self) -> Agreement:
-        """The kinds that would be found if what has been learned were published now and nothing more arrived."""
-        tail, version = self._published, self._version
-        if self._learner.unpublished:
-            tail, version = self._learner.teacher, version + 1
+    def _glance(self, learned_ND: NDArray[np.float32]) -> Agreement:
+        """The kinds that would be found if what has been learned were published now and nothing more arrived.
+
+        Args:
+            learned_ND: the stream as the teacher sees it, which is also what is published where nothing is unpublished.
+        """
+        unpublished = self._learner.unpublished
         window_N = self._window()
-        return self._discovery.glance(window_N, *self._seen_by(tail, window_N), version)
+        seen_ND = learned_ND[window_N] if unpublished or self._published is not None else None
+        return self._discovery.glance(window_N, self._stream.innate_ND[window_N], seen_ND, self._version + unpublished)
 
     def _seen_by(
         self, tail: nn.Module | None, window_N: NDArray[np.int64]
@@ -262,7 +264,7 @@ class Trial:
             "effective_rank": effective_rank(train_ND),
             "drift_old": drift(before_ND[old], test_ND[old]) if old.sum() > 1 else None,
             "drift_from_birth": drift(self._held_out.innate_ND, test_ND),
-            "kinds": asdict(self._glance()),
+            "kinds": asdict(self._glance(train_ND)),
         }
 
     def _forgotten(self) -> float:
@@ -312,6 +314,8 @@ class Trial:
             return dict.fromkeys(("learned", "wise"), self._represented(*self._last))
         last = self.stages[-1]
         learned = self._represented(*self._last, side=(last["knn"], last["probe"]))
+        if self._config.encoder.weights == "none":  # what it was born with is chance
+            return {"learned": learned}
         halfway = copy.deepcopy(self._born)
         with torch.no_grad():
             torch._foreach_lerp_([*halfway.parameters()], [*self._learner.teacher.parameters()], 0.5)
