@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agent.graph import Graph, Rows
 from agent.neighbours import Neighbours, Pairs, merged
+from agent.shelf import Shelf
 from agent.space import Points
 
 # Pictures settled at a time, and rows of a product that is taken at a time.
@@ -55,7 +56,7 @@ class Bursts:
 
     def __init__(self, near_copy: NearCopy, k: int, widths: tuple[int, int]) -> None:
         self._near_copy = near_copy
-        self._innate_ND = np.empty((0, widths[0]), dtype=np.float16)
+        self._innate = Shelf(widths[0], np.float16)
         self._table = Neighbours(k, widths[1])
         self._row_R: Rows = np.empty(0, dtype=np.int64)
         self.points_ND: Points = np.empty((0, widths[1]), dtype=np.float32)
@@ -82,7 +83,7 @@ class Bursts:
     @property
     def innate_RD(self) -> NDArray[np.float16]:
         """Innate embeddings of the representatives, of unit length, not centred."""
-        return self._innate_ND[self._row_R]
+        return self._innate[self._row_R]
 
     def graph(self) -> Graph:
         """Of the representatives, by their positions in `row_R`."""
@@ -99,7 +100,7 @@ class Bursts:
         """
         row_N = np.delete(np.arange(len(self.leader_N) + len(at_M), dtype=np.int64), at_M)
         nobody_M = np.full(len(at_M), UNSETTLED)
-        self._innate_ND = merged(self._innate_ND, innate_MD.astype(np.float16), row_N, at_M)
+        self._innate.insert(innate_MD, row_N, at_M)
         self.points_ND = merged(self.points_ND, points_MD, row_N, at_M)
         self.leader_N = merged(row_N[self.leader_N], nobody_M, row_N, at_M)
         self._row_R = row_N[self._row_R]
@@ -111,7 +112,8 @@ class Bursts:
         stays_N[row_M] = False
         number_N = np.where(stays_N, np.cumsum(stays_N) - 1, UNSETTLED)
         self._table.remove(np.flatnonzero(~stays_N[self._row_R]))
-        self._innate_ND, self.points_ND = self._innate_ND[stays_N], self.points_ND[stays_N]
+        self._innate.remove(stays_N)
+        self.points_ND = self.points_ND[stays_N]
         self.leader_N = number_N[self.leader_N[stays_N]]
         self._row_R = number_N[self._row_R[stays_N[self._row_R]]]
         self._settle()
@@ -186,9 +188,9 @@ class Bursts:
 
     def _alike(self, row_M: Rows, other_L: Rows) -> NDArray[np.bool_]:
         """Whose innate embeddings are near, (M, L)."""
-        innate_MD = self._innate_ND[row_M].astype(np.float32)
+        innate_MD = self._innate[row_M].astype(np.float32)
         alike_ML = np.empty((len(row_M), len(other_L)), dtype=np.bool_)
         for start in range(0, len(other_L), CHUNK):
             part = slice(start, start + CHUNK)
-            alike_ML[:, part] = innate_MD @ self._innate_ND[other_L[part]].astype(np.float32).T > self._near_copy.innate
+            alike_ML[:, part] = innate_MD @ self._innate[other_L[part]].astype(np.float32).T > self._near_copy.innate
         return alike_ML

@@ -109,7 +109,7 @@ def settled(share_NK: Points, before_N: Labels | None) -> tuple[Labels, Points, 
     label_N, sure_N = winners(share_NK)
     if before_N is None or share_NK.shape[1] == 0:
         return label_N, stated(sure_N), sure_N
-    label_N, sure_N = winners(at_home(share_NK, label_N, before_N))
+    label_N, sure_N = at_home(share_NK, label_N, sure_N, before_N)
     return label_N, stated(np.minimum(1, share_NK[np.arange(len(share_NK)), label_N])), sure_N
 
 

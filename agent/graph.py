@@ -18,9 +18,8 @@ from agent.space import Points, unit
 
 Rows = NDArray[np.int64]
 
-# Points that move at a time, and that are measured with all of their neighbours: what fits the caches.
+# Points that move at a time: what fits the caches.
 BLOCK = 2_048
-MEASURED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +107,12 @@ def walk_along(neighbour_NK: Rows) -> csr_array:
 
 def measured(points_ND: Points, graph: Graph) -> Graph:
     """The same neighbours after the points moved, in the order in which they were: their distances measured anew."""
-    distance_NK = np.empty(graph.distance_NK.shape, dtype=np.float32)
-
-    def measure(rows: slice) -> None:
-        gap_BKD = points_ND.take(graph.neighbour_NK[rows], axis=0)
-        gap_BKD -= points_ND[rows, None]
-        np.sqrt(np.einsum("bkd,bkd->bk", gap_BKD, gap_BKD), out=distance_NK[rows])
-
-    over_blocks(measure, len(points_ND), MEASURED)
-    return Graph(graph.neighbour_NK, distance_NK)
+    count, k = graph.neighbour_NK.shape
+    points_ND = np.ascontiguousarray(points_ND, dtype=np.float32)
+    one_E, other_E = np.repeat(np.arange(count), k), np.ascontiguousarray(graph.neighbour_NK).ravel()
+    square_E = np.empty(count * k, dtype=np.float32)
+    here, one, other, found = (faiss.swig_ptr(array) for array in (points_ND, one_E, other_E, square_E))
+    faiss.pairwise_indexed_L2sqr(  # type: ignore[attr-defined]  # of the compiled part, which mypy does not see
+        points_ND.shape[1], len(square_E), here, one, here, other, found
+    )
+    return Graph(graph.neighbour_NK, np.sqrt(square_E).reshape(count, k))

@@ -165,9 +165,9 @@ def diverse(points_MD: Points, most: int) -> Labels:
     taken = [int((points_MD @ points_MD.mean(axis=0)).argmax())]
     nearest_M = points_MD @ points_MD[taken[0]]
     while len(taken) < min(most, len(points_MD)):
-        nearest_M[taken] = np.inf
+        nearest_M[taken[-1]] = np.inf
         taken.append(int(nearest_M.argmin()))
-        nearest_M = np.maximum(nearest_M, points_MD @ points_MD[taken[-1]])
+        np.maximum(nearest_M, points_MD @ points_MD[taken[-1]], out=nearest_M)
     return np.array(taken, dtype=np.int64)
 
 

@@ -44,25 +44,27 @@ def propagate(neighbour_NK: Rows, core_N: Labels, kinds: int) -> Points:
     return share_NK
 
 
-def at_home(share_NK: Points, label_N: Labels, before_N: Labels) -> Points:
-    """The same shares, raised by INERTIA for the label in which most of the kind that a point had before is now.
+def at_home(share_NK: Points, label_N: Labels, sure_N: Points, before_N: Labels) -> tuple[Labels, Points]:
+    """The likeliest kinds and their shares once those are raised by INERTIA for where most of the kind is now that a
+    point had before.
 
     Borders are where a little noise decides: so a picture changes sides, or leaves, only for more than that.
 
     Args:
-        label_N: likeliest label of each point, by `winners`.
+        label_N: likeliest kind of each point and `sure_N` its share, by `winners`.
         before_N: kind of each point in the round before, numbered from 0; -1 for none.
     """
     both_N = (before_N >= 0) & (label_N >= 0)
     if not both_N.any():
-        return share_NK
+        return label_N, sure_N
     befores, kinds = int(before_N.max()) + 1, share_NK.shape[1]
     both_M = before_N[both_N] * kinds + label_N[both_N]
     shared_BK = np.bincount(both_M, minlength=befores * kinds).reshape(befores, kinds)
-    home_N = np.where(before_N >= 0, shared_BK.argmax(axis=1)[before_N], 0)
-    raised_NK = share_NK.copy()
-    raised_NK[np.arange(len(share_NK)), home_N] += INERTIA * (before_N >= 0)
-    return raised_NK
+    home_N, left_B = shared_BK.argmax(axis=1)[before_N], shared_BK.sum(axis=1) > 0
+    has_home_N = (before_N >= 0) & left_B[before_N]
+    raised_N = np.minimum(1, share_NK[np.arange(len(share_NK)), home_N] + np.float32(INERTIA))
+    stays_N = has_home_N & ((raised_N > sure_N) | ((raised_N == sure_N) & (home_N < label_N)))
+    return np.where(stays_N, home_N, label_N), np.where(stays_N, raised_N, sure_N)
 
 
 def winners(share_NK: Points) -> tuple[Labels, Points]:

@@ -67,13 +67,12 @@ def one_of_each(neighbour_NW: Rows, track_N: Rows, k: int) -> Rows:
 
     Where there are fewer such, the nearest of the others make up for it.
     """
-    track_NW = track_N[neighbour_NW]
-    again_NW = track_NW == track_N[:, None]
-    crowded_T = np.bincount(track_N, minlength=1) > 1
-    some_M = np.flatnonzero(crowded_T[track_NW].any(axis=1))
-    if len(some_M) == 0:
+    crowded_N = (np.bincount(track_N, minlength=1) > 1)[track_N]
+    if not crowded_N.any():
         return neighbour_NW[:, :k]
-    track_MW, again_MW = track_NW[some_M], again_NW[some_M]
+    some_M = np.flatnonzero(crowded_N[neighbour_NW].any(axis=1))
+    track_MW = track_N[neighbour_NW[some_M]]
+    again_MW = track_MW == track_N[some_M, None]
     for at in range(1, track_MW.shape[1]):
         again_MW[:, at] |= (track_MW[:, :at] == track_MW[:, at, None]).any(axis=1)
     chosen_NK = neighbour_NW[:, :k].copy()

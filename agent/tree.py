@@ -141,7 +141,7 @@ def linkage(edges_E3: NDArray[np.float64], weight_N: Labels | None = None) -> ND
     The condensed tree takes sizes from this tree, so weights reach `min_cluster_size` and stability by them.
     """
     tree = np.asarray(single_linkage_label(np.ascontiguousarray(edges_E3)))
-    if weight_N is not None and len(tree):
+    if weight_N is not None and len(tree) and (weight_N != 1).any():
         tree[:, 3] = sizes(tree, weight_N)
     return tree
 

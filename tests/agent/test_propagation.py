@@ -41,10 +41,34 @@ def test_what_no_walk_can_reach_belongs_nowhere():
 
 def test_a_picture_changes_sides_only_for_more_than_a_little():
     share = np.array([[1, 0], [1, 0], [0, 1], [0.45, 0.55], [0.3, 0.7], [0.45, 0.55], [0.1, 0.0]], dtype=np.float32)
-    label, _ = winners(share)
+    label, share_of_it = winners(share)
     before = np.array([7, 7, 4, 7, 7, -1, 7])
-    again, sure = winners(at_home(share, label, before))
+    again, sure = at_home(share, label, share_of_it, before)
     assert again.tolist() == [0, 0, 1, 0, 1, 1, 0]
     assert sure[3] == pytest.approx(0.45 + INERTIA)
     assert sure[5] == pytest.approx(0.55)
-    assert at_home(share, label, np.full(7, -1)) is share
+    as_before, as_sure = at_home(share, label, share_of_it, np.full(7, -1))
+    assert as_before is label
+    assert as_sure is share_of_it
+    gone = np.array([0, 0, 0, 0, 0, 0, 1])  # a kind of which nothing is left anywhere has no home
+    assert (
+        at_home(share * (gone == 0)[:, None], np.where(gone, -1, label), np.where(gone, 0, share_of_it), gone)[0][6]
+        == -1
+    )
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=50, deadline=None)
+def test_the_benefit_of_the_doubt_is_that_of_shares_that_were_raised(seed: int):
+    rng = np.random.default_rng(seed)
+    share = np.round(rng.dirichlet(np.ones(3), 30), 2).astype(np.float32) * (rng.random((30, 1)) < 0.9)
+    before = rng.integers(-1, 4, 30)
+    label, sure = winners(share)
+    raised = share.copy()
+    for kind in set(before[(before >= 0) & (label >= 0)].tolist()):
+        home = np.bincount(label[(before == kind) & (label >= 0)], minlength=3).argmax()
+        raised[before == kind, home] += np.float32(INERTIA)
+    expected, expected_sure = winners(raised)
+    found, found_sure = at_home(share, label, sure, before)
+    assert found.tolist() == expected.tolist()
+    assert found_sure.tolist() == expected_sure.tolist()
