@@ -8,7 +8,8 @@ import pytest
 
 from agent.config import ClusterConfig
 from agent.space import unit
-from benchmarks.clustering import SETS, Stream, choice_of_window_s, worker_round_s
+from benchmarks import clustering
+from benchmarks.clustering import SETS, Stream, choice_of_window_s, in_turns, worker_round_s
 from benchmarks.steps import measure
 
 OPTIONS = argparse.Namespace(seed=0)
@@ -25,6 +26,20 @@ def test_a_grown_window_agrees(data: str, agreement: float, min_samples: int) ->
     assert ari >= agreement
     assert kinds >= 2
     assert stream.agreement_with_anew() > 0.9
+
+
+@pytest.mark.parametrize(("theirs_s", "told"), [(1e3, True), (None, False)])
+def test_rounds_take_turns_with_fast_hdbscan_where_there_is_one(
+    theirs_s: float | None, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Stream(SETS["separated"](7_000, OPTIONS), 1_000, ClusterConfig(window=1_000), seed=0)
+    stream.first()
+    monkeypatch.setattr(clustering, "fast_hdbscan_s", lambda looked, threads: (theirs_s, theirs_s))
+    found = in_turns(stream, stream.space_of_window(), threads=1)
+    assert (found["ratio_fast_hdbscan"] is not None) == told
+    if told:
+        low, high = found["ratio_fast_hdbscan_spread"]
+        assert 0 < low <= found["ratio_fast_hdbscan"] <= high < 1
 
 
 def test_whole_rounds_of_the_process_are_timed() -> None:
