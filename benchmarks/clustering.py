@@ -10,7 +10,8 @@ the window in it, and `window_million_s` that from an archive of a million; `wor
 rounds of the process (`ClusterWorker.round`) on SQLite, with reading, lineage and writing, for n up to `--worker`;
 `hdbscan_s` (up to 20,000) and `fast_hdbscan_s` (warm) cluster the points of the same space from nothing; further rounds
 and fast_hdbscan then take turns, since machines are faster at one time than at another, and `ratio_fast_hdbscan` is the
-median share of its time, with the smallest and the largest.
+median share of its time, with the smallest and the largest. What it takes depends on `--min-samples`, which is the same
+for all three.
 `ours_after_1000_cpu_s` (mean) and `fast_hdbscan_cpu_s` are seconds of all cores, which depend less on what else runs.
 `ari_to_hdbscan` is agreement of our tree on the grown graph with hdbscan on the same points, and `ari_after_rounds`
 that after the ten rounds; `ari_diffused` is the same after diffusion, where the graph is still that of the points
@@ -73,17 +74,19 @@ Result = TypeVar("Result")
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.child:
+        options.min_samples = int(options.min_samples)
         print(json.dumps(measure(int(options.n), options)))
         return 0
-    found = [in_own_process(n, options) for n in options.n.split(",")]
+    samples, counts = options.min_samples.split(","), options.n.split(",")
+    found = [in_own_process(n, min_samples, options) for min_samples in samples for n in counts]
     print(json.dumps(found, indent=1) if options.json else "\n".join(_line(one) for one in found))
     return 0
 
 
-def in_own_process(n: str, options: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.clustering", "--child", "--n", n]
-    for name in ("data", "rounds", "threads", "seed", "window", "worker", "min_samples", "cache"):
-        command += [f"--{name.replace('_', '-')}", str(vars(options)[name])]
+def in_own_process(n: str, min_samples: str, options: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.clustering", "--child", "--n", n, "--min-samples", min_samples]
+    for name in ("data", "rounds", "threads", "seed", "window", "worker", "cache"):
+        command += [f"--{name}", str(vars(options)[name])]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return found
@@ -375,9 +378,11 @@ SETS: Mapping[str, Callable[[int, argparse.Namespace], Embedded]] = {
 
 def _line(found: Mapping[str, Any]) -> str:
     return (
-        f"n {found['n']}: {found['ours_full_s']} s at once, {found['ours_after_1000_s']} s after 1,000, "
+        f"n {found['n']}, min_samples {found['min_samples']}: "
+        f"{found['ours_full_s']} s at once, {found['ours_after_1000_s']} s after 1,000, "
         f"{found['worker_round_s']} s with reading and writing; window {found['window_s']} s; "
-        f"hdbscan {found['hdbscan_s']} s, fast_hdbscan {found['fast_hdbscan_s']} s; "
+        f"hdbscan {found['hdbscan_s']} s, fast_hdbscan {found['fast_hdbscan_s']} s, "
+        f"taking turns {found['ratio_fast_hdbscan']} of it {found['ratio_fast_hdbscan_spread']}; "
         f"ARI to hdbscan {found['ari_to_hdbscan']} and {found['ari_after_rounds']}, to anew {found['ari_to_anew']}; "
         f"{found['k_ours']} kinds (hdbscan {found['k_hdbscan']}), {found['peak_mb']} MB"
     )
@@ -392,7 +397,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, default=50_000)
     parser.add_argument("--worker", type=int, default=50_000, help="largest n with whole rounds of the process")
-    parser.add_argument("--min-samples", type=int, default=ClusterConfig().min_samples, help="of hdbscan, for all")
+    parser.add_argument(
+        "--min-samples", default=str(ClusterConfig().min_samples), help="of all three, several with commas"
+    )
     parser.add_argument("--cache", default=str(CACHE), help="folder where embeddings are kept")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")

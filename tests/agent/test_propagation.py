@@ -50,11 +50,10 @@ def test_a_picture_changes_sides_only_for_more_than_a_little():
     as_before, as_sure = at_home(share, label, share_of_it, np.full(7, -1))
     assert as_before is label
     assert as_sure is share_of_it
-    gone = np.array([0, 0, 0, 0, 0, 0, 1])  # a kind of which nothing is left anywhere has no home
-    assert (
-        at_home(share * (gone == 0)[:, None], np.where(gone, -1, label), np.where(gone, 0, share_of_it), gone)[0][6]
-        == -1
-    )
+    gone_N = np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.bool_)  # a kind of which nothing is left anywhere has no home
+    left_NK = np.where(gone_N[:, None], 0, share)
+    left_N, left_sure_N = np.where(gone_N, -1, label), np.where(gone_N, 0, share_of_it)
+    assert at_home(left_NK, left_N, left_sure_N, gone_N.astype(np.int64))[0][6] == -1
 
 
 @given(st.integers(0, 2**32 - 1))
